@@ -1,0 +1,76 @@
+"""The table of operators: literal strings that import nothing, so that the parent may read it without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hyenaprof.errors import ScenarioError, did_you_mean
+
+OptionDefault = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorEntry:
+    """One operator: where its class is, what it can be run as, and what is known of it.
+
+    Attributes:
+        target: `module:Class` of the `Operator`.
+        implementations: Names in the order in which they are shown; the first is the plain one.
+        family: What it belongs to: long convolution, attention, ...
+        exponent: Growth of time with L in the limit of long sequences.
+        paper: Title and arXiv number.
+        options: Every option with its default; an unknown one is an error.
+    """
+
+    target: str
+    implementations: tuple[str, ...]
+    family: str
+    exponent: float
+    paper: str
+    options: Mapping[str, OptionDefault] = field(default_factory=dict)
+
+
+OPERATORS: dict[str, OperatorEntry] = {
+    "hyena": OperatorEntry(
+        target="hyenaprof.operators.hyena:Hyena",
+        implementations=("fft",),
+        family="long convolution",
+        exponent=1.0,
+        paper="Poli et al. 2023, Hyena Hierarchy, arXiv:2302.10866",
+        options={
+            "order": 2,
+            "embedding": 33,
+            "frequency": 14.0,
+            "filter_width": 64,
+            "filter_depth": 4,
+            "window": True,
+            "short_taps": 3,
+        },
+    ),
+    "flash": OperatorEntry(
+        target="hyenaprof.operators.attention:FlashAttention",
+        implementations=("sdpa",),
+        family="attention",
+        exponent=2.0,
+        paper="Dao 2023, FlashAttention-2, arXiv:2307.08691",
+    ),
+    "attention": OperatorEntry(
+        target="hyenaprof.operators.attention:StandardAttention",
+        implementations=("math",),
+        family="attention",
+        exponent=2.0,
+        paper="Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
+    ),
+}
+
+
+def entry_of(name: str) -> OperatorEntry:
+    """Looks an operator up in the table.
+
+    Raises:
+        ScenarioError: No such operator; the hint names the nearest.
+    """
+    if name not in OPERATORS:
+        raise ScenarioError(f"no operator {name!r}", hint=did_you_mean(name, OPERATORS))
+    return OPERATORS[name]
