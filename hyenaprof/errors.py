@@ -58,7 +58,7 @@ class WorkerError(HyenaprofError):
     exit_code = 3
 
 
-class Unsupported(Exception):
+class Unsupported(Exception):  # noqa: N818 -- an outcome, not an error
     """An implementation that cannot run this shape, dtype or device here; the text is the reason shown.
 
     Raised by `Operator.build`. It is an outcome, not an error: the point becomes `unsupported`.

@@ -7,7 +7,7 @@ import re
 
 from hyenaprof.errors import ScenarioError
 
-UNKNOWN = "–"
+UNKNOWN = "–"  # noqa: RUF001 -- the sign for a number that is not known
 KIBI = 1024
 MAX_LENGTH = KIBI**2
 _DURATIONS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

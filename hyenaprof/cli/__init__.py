@@ -1,0 +1,1 @@
+"""Commands: thin over running, analysis and report; errors become exit codes here."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,15 +68,11 @@ class Operator(ABC):
     def cost(self, implementation: str, shape: Shape, scope: Scope, *, phase: Phase, dtype: DType) -> Cost:
         """Analytic FLOPs and bytes of one call, with their source."""
 
-    def causal_axes(self, scope: Scope) -> tuple[int, int] | None:
+    def causal_axes(self, scope: Scope) -> tuple[int, int] | None:  # noqa: ARG002 -- for operators to override
         """(length axis of the first input, length axis of the output); None where the operator is not causal."""
         return (1, 1)
 
 
-def seeded(device: torch.device, seed: int) -> torch.Generator:
-    """A generator on the CPU: equal values everywhere, moved to the device by the caller."""
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU: the same values for every device, moved there by the caller."""
     return torch.Generator(device="cpu").manual_seed(seed)
-
-
-OperatorClass = Callable[[Mapping[str, OptionValue]], Operator]
-AnyTensor = Any  # tensors of unknown layout where stubs give nothing better

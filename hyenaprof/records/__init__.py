@@ -1,0 +1,1 @@
+"""What is on disk, read and written: scenarios, journals, runs, baselines."""

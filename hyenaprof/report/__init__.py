@@ -1,0 +1,1 @@
+"""Records as tables, figures, Markdown and HTML."""

@@ -1,0 +1,1 @@
+"""What to measure next, and the workers that do it: started, timed out, outlived."""
