@@ -406,8 +406,17 @@ class CeilingsLine(JournalLine):
     fingerprint_id: str
 
 
+class EndLine(JournalLine):
+    """Ends a session; `complete` where nothing is left that more time could improve."""
+
+    kind: Literal["end"] = "end"
+    complete: bool
+    reason: str
+    elapsed_s: float = Field(ge=0)
+
+
 Line = Annotated[
-    HeaderLine | Visit | SkipLine | CheckLine | MemoryLine | CostLine | ChoiceLine | CeilingsLine,
+    HeaderLine | Visit | SkipLine | CheckLine | MemoryLine | CostLine | ChoiceLine | CeilingsLine | EndLine,
     Field(discriminator="kind"),
 ]
 LINES: TypeAdapter[Line] = TypeAdapter(Line)
@@ -535,12 +544,29 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """A table's cell that is more than its text."""
+
+    text: str
+    sort: float | None = None
+    """What the column sorts by, where that is not the text; in base units."""
+    tone: Literal["", "good", "bad", "warn", "faint"] = ""
+    """How it is tinted; the text alone must say the same."""
+    strip: tuple[int, ...] = ()
+    """Samples in order, quantised to 0 to 63, drawn beside the text where the medium can draw."""
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as text, the first row of a report's table being its header."""
+    """Rows of cells under a header."""
 
     header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str | Cell, ...], ...]
     caption: str = ""
+    interactive: bool = False
+    """Whether a reader would want to sort and filter it."""
+    filters: tuple[str, ...] = ()
+    """Columns of few values, offered as filters in an interactive table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,3 +577,5 @@ class Figure:
     caption: str
     alt: str
     data: Table | None = field(default=None)
+    name: str = ""
+    """Names its file and its place in a page; unique in a report."""

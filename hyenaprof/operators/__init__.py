@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -65,12 +66,27 @@ OPERATORS: dict[str, OperatorEntry] = {
 }
 
 
+@functools.cache
+def operator_table() -> Mapping[str, OperatorEntry]:
+    """The table with the entries that installed packages add by the entry point group `hyenaprof.operators`.
+
+    An entry point's object is an `OperatorEntry` in a module that imports no torch; it cannot replace an entry of ours.
+    """
+    from importlib.metadata import entry_points
+
+    added = {point.name: point.load() for point in entry_points(group="hyenaprof.operators")}
+    return {**added, **OPERATORS}
+
+
 def entry_of(name: str) -> OperatorEntry:
     """Looks an operator up in the table.
 
     Raises:
         ScenarioError: No such operator; the hint names the nearest.
     """
-    if name not in OPERATORS:
-        raise ScenarioError(f"no operator {name!r}", hint=did_you_mean(name, OPERATORS))
-    return OPERATORS[name]
+    if name in OPERATORS:
+        return OPERATORS[name]
+    table = operator_table()
+    if name not in table:
+        raise ScenarioError(f"no operator {name!r}", hint=did_you_mean(name, table))
+    return table[name]

@@ -1,0 +1,278 @@
+"""What is to be measured: one frozen page, built alike from YAML and from flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+from hyenaprof.devices import DEVICES
+from hyenaprof.errors import ScenarioError, did_you_mean
+from hyenaprof.model import DType, OnDisk, Options, OptionValue, Phase, Scope, stable_hash
+from hyenaprof.operators import OperatorEntry, entry_of
+from hyenaprof.units import format_length, parse_duration, parse_fraction, parse_length
+
+Raw = dict[str, Any]  # a YAML mapping before it is validated
+
+DEFAULT_FROM = 1024
+DEFAULT_TO = 128 * 1024
+SHORTEST = 64
+CHANNELS_PER_HEAD = 64
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 -- whatever the YAML held
+    return value if isinstance(value, list | tuple) or value is None else (value,)
+
+
+class OperatorChoice(OnDisk):
+    """Which implementations of an operator, none meaning the fastest that verifies, and the options that are set."""
+
+    implementations: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    options: Options = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:  # noqa: ANN401 -- whatever the YAML held
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping) or "options" in value:
+            return value
+        known = {"implementations"}
+        return {
+            "options": {key: item for key, item in value.items() if key not in known},
+            **{key: item for key, item in value.items() if key in known},
+        }
+
+    @model_serializer
+    def _flatten(self) -> Raw:
+        return {"implementations": list(self.implementations), **dict(self.options)}
+
+
+class Protocol(OnDisk):
+    """How the measurement is made; part of the fingerprint, so that unlike protocols are never compared."""
+
+    cache: Literal["cold", "hot"] = "cold"
+    allocator: Literal["warm", "default"] = "warm"
+    threads: int | None = Field(default=None, ge=1)
+    cuda_graph: bool = False
+
+
+class Scenario(OnDisk):
+    """One question: operators, sizes and conditions. Lists multiply: each combination is a curve of its own."""
+
+    name: str = Field(default="sweep", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+    purpose: str = ""
+    operators: dict[str, OperatorChoice] = Field(min_length=1)
+    scope: Scope = Scope.LAYER
+    phases: Annotated[tuple[Phase, ...], BeforeValidator(_listed), Field(min_length=1)] = (
+        Phase.FORWARD,
+        Phase.BACKWARD,
+        Phase.TRAINING,
+    )
+    lengths: tuple[int, ...] = Field(min_length=1)
+    extend_below: bool = False
+    """Whether lengths are halved down to 64 while the challenger already leads at the shortest."""
+    batch: Annotated[tuple[int, ...], BeforeValidator(_listed), Field(min_length=1)] = (1,)
+    width: Annotated[tuple[int, ...], BeforeValidator(_listed), Field(min_length=1)] = (768,)
+    heads: Annotated[tuple[int, ...] | None, BeforeValidator(_listed)] = None
+    dtype: Annotated[tuple[DType | Literal["auto"], ...], BeforeValidator(_listed), Field(min_length=1)] = ("auto",)
+    device: str = "auto"
+    budget: Annotated[float, BeforeValidator(parse_duration)] = 600.0
+    """Seconds in all."""
+    precision: Annotated[float | None, BeforeValidator(lambda v: None if v is None else parse_fraction(v))] = None
+    """Half-width of a median's interval to stop at; None: 1 % on a GPU, 5 % on a CPU."""
+    rounds: int | None = Field(default=None, ge=1, le=1000)
+    """Exactly so many rounds, instead of as many as the precision needs."""
+    seed: int = Field(default=0, ge=0)
+    protocol: Protocol = Protocol()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _grid(cls, value: Any) -> Any:  # noqa: ANN401 -- whatever the YAML held
+        if not isinstance(value, Mapping):
+            return value
+        lengths = value.get("lengths", {})
+        if isinstance(lengths, Mapping):
+            return {"extend_below": "from" not in lengths, **value, "lengths": length_grid(lengths)}
+        return {**value, "lengths": tuple(sorted({parse_length(length) for length in _listed(lengths)}))}
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for name, choice in self.operators.items():
+            entry = entry_of(name)
+            _check_choice(name, entry, choice)
+        for width in self.width:
+            _check_heads(width, self.heads)
+        check_device(self.device)
+        return self
+
+    @property
+    def hash(self) -> str:
+        """Eight hexadecimal digits over all that decides what is measured: not budget, precision or rounds."""
+        return stable_hash(self.model_dump(mode="json", exclude={"budget", "precision", "rounds"}), digits=8)
+
+    def heads_of(self, width: int) -> tuple[int, ...]:
+        """Heads at this width: as given, else one per 64 channels."""
+        return self.heads or (max(1, width // CHANNELS_PER_HEAD),)
+
+    def to_yaml(self) -> str:
+        """The whole page, every default written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def length_grid(lengths: Mapping[str, Any]) -> tuple[int, ...]:
+    """Expands `{from: 1k, to: 128k, factor: 2}` to lengths in tokens; `from` is 1k unless `to` is shorter.
+
+    Raises:
+        ScenarioError: Unknown keys, a factor that does not grow, or from past to.
+    """
+    for key in lengths:
+        if key not in {"from", "to", "factor"}:
+            raise ScenarioError(f"lengths: no key {key!r}", hint=did_you_mean(str(key), ("from", "to", "factor")))
+    stop = parse_length(lengths.get("to", DEFAULT_TO))
+    start = parse_length(lengths["from"]) if "from" in lengths else min(DEFAULT_FROM, stop)
+    factor = lengths.get("factor", 2)
+    if not isinstance(factor, int | float) or isinstance(factor, bool) or factor < 1.05:
+        raise ScenarioError(f"lengths: factor {factor!r} does not grow", hint="write a factor of at least 1.05, say 2")
+    if start > stop:
+        raise ScenarioError(
+            f"lengths: from {format_length(start)} is past to {format_length(stop)}",
+            hint="raise --max-len or lower --min-len",
+        )
+    grid = [start]
+    while (following := max(grid[-1] + 1, round(grid[-1] * factor))) <= stop:
+        grid.append(following)
+    return tuple(grid)
+
+
+def _check_choice(name: str, entry: OperatorEntry, choice: OperatorChoice) -> None:
+    for implementation in choice.implementations:
+        if implementation not in entry.implementations:
+            raise ScenarioError(
+                f"operator {name!r} has no implementation {implementation!r}",
+                hint=did_you_mean(implementation, entry.implementations),
+            )
+    for option, value in choice.options:
+        _check_option(name, entry, option, value)
+
+
+def _check_option(name: str, entry: OperatorEntry, option: str, value: OptionValue) -> None:
+    if option not in entry.options:
+        raise ScenarioError(f"operator {name!r} has no option {option!r}", hint=did_you_mean(option, entry.options))
+    default = entry.options[option]
+    numbers = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
+    if type(value) is not type(default) and not numbers:
+        raise ScenarioError(
+            f"{name}.{option}={value!r} is not a {type(default).__name__}", hint=f"the default is {default!r}"
+        )
+
+
+def _check_heads(width: int, heads: tuple[int, ...] | None) -> None:
+    for count in heads or ():
+        if count < 1 or width % count:
+            raise ScenarioError(
+                f"{count} heads do not divide width {width}", hint="give heads that divide it, or leave --heads out"
+            )
+    if width < 1:
+        raise ScenarioError(f"width {width} is below 1", hint="a width is a number of channels, say 768")
+    if heads is None and width > CHANNELS_PER_HEAD and width % (width // CHANNELS_PER_HEAD):
+        raise ScenarioError(
+            f"width {width} does not split into heads of about {CHANNELS_PER_HEAD} channels", hint="give --heads"
+        )
+
+
+def check_device(device: str) -> None:
+    """Checks that a device is `auto`, a kind, or a kind with an index; whether it is there only a worker can say.
+
+    Raises:
+        ScenarioError: Anything else.
+    """
+    kind, _, index = device.partition(":")
+    if kind not in {"auto", *DEVICES} or (index and not index.isdigit()) or device.endswith(":"):
+        raise ScenarioError(f"no device {device!r}", hint=did_you_mean(kind, ("auto", *DEVICES)))
+
+
+def scenario_from(
+    raw: Mapping[str, Any], *, source: str = "the flags", lines: Mapping[str, int] | None = None
+) -> Scenario:
+    """Validates a mapping, from YAML or from flags.
+
+    Args:
+        raw: Keys as in a scenario's YAML.
+        source: Where it came from, for the message.
+        lines: Line number of each top-level key, where there is a file.
+
+    Raises:
+        ScenarioError: The first thing wrong, in one sentence.
+    """
+    unknown = [key for key in raw if key not in Scenario.model_fields]
+    if unknown:
+        place = _place(source, lines, str(unknown[0]))
+        raise ScenarioError(
+            f"unknown key {unknown[0]!r} in {place}", hint=did_you_mean(str(unknown[0]), Scenario.model_fields)
+        )
+    try:
+        return Scenario.model_validate(dict(raw))
+    except ScenarioError as error:
+        raise ScenarioError(error.message if lines is None else f"{source}: {error.message}", error.hint) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        text = first["msg"].removeprefix("Value error, ")
+        place = _place(source, lines, str(first["loc"][0]) if first["loc"] else "")
+        raise ScenarioError(f"{place}: {key}: {text[:1].lower()}{text[1:]}", hint=_allowed(key)) from None
+
+
+def _allowed(key: str) -> str | None:
+    known: dict[str, Iterable[str]] = {"phases": Phase, "scope": Scope, "dtype": ("auto", *DType)}
+    words = known.get(key.partition(".")[0])
+    return f"known: {', '.join(str(word) for word in words)}" if words else None
+
+
+def _place(source: str, lines: Mapping[str, int] | None, key: str) -> str:
+    return f"{source} line {lines[key]}" if lines and key in lines else source
+
+
+def read_yaml(path: Path) -> tuple[Raw, dict[str, int]]:
+    """Reads a scenario's mapping safely, with the line of each top-level key.
+
+    Raises:
+        ScenarioError: Not there, not YAML, or not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(
+            f"cannot read scenario {path.name}: {type(error).__name__}", hint="check the path"
+        ) from None
+    except yaml.YAMLError as error:
+        detail = " ".join(str(error).split())
+        raise ScenarioError(
+            f"{path.name} is not valid YAML: {detail}", hint="compare it with a shipped scenario"
+        ) from None
+    if not isinstance(raw, dict) or not isinstance(node, yaml.MappingNode):
+        raise ScenarioError(f"{path.name} holds no mapping", hint="a scenario begins with `operators:`")
+    lines = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
+    return raw, lines
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Reads a scenario's file.
+
+    Raises:
+        ScenarioError: The first thing wrong, with its line.
+    """
+    raw, lines = read_yaml(path)
+    raw.setdefault("name", path.stem)
+    return scenario_from(raw, source=path.name, lines=lines)

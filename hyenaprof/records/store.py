@@ -1,0 +1,147 @@
+"""A run's folder: `scenario.yaml`, `journal.jsonl`, `worker.log`, and what `report` renders. Nothing is ever deleted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from hyenaprof.errors import JournalError
+from hyenaprof.model import (
+    CeilingsLine,
+    CheckLine,
+    ChoiceLine,
+    EndLine,
+    Fingerprint,
+    HeaderLine,
+    JournalLine,
+    Record,
+)
+from hyenaprof.records import journal
+from hyenaprof.records.scenario import Scenario, load_scenario
+from hyenaprof.records.tables import assemble
+
+_L = TypeVar("_L", bound=JournalLine)
+SCENARIO = "scenario.yaml"
+WORKER_LOG = "worker.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as its folder tells it; everything derived is recomputed from it."""
+
+    folder: Path | None
+    scenario: Scenario
+    headers: tuple[HeaderLine, ...]
+    records: tuple[Record, ...]
+    checks: tuple[CheckLine, ...] = ()
+    choices: tuple[ChoiceLine, ...] = ()
+    ceilings: tuple[CeilingsLine, ...] = ()
+    ends: tuple[EndLine, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        """Fingerprints by id, in order of appearance."""
+        return {header.fingerprint.id: header.fingerprint for header in self.headers}
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last session left nothing that more time could improve."""
+        return bool(self.ends) and self.ends[-1].complete
+
+
+def _of(kind: type[_L], lines: tuple[JournalLine, ...]) -> tuple[_L, ...]:
+    return tuple(line for line in lines if isinstance(line, kind))
+
+
+def load_run(folder: str | os.PathLike[str]) -> Run:
+    """Reads a run's folder.
+
+    Raises:
+        JournalError: No run there, or a corrupt line.
+        ScenarioError: Its scenario cannot be read.
+    """
+    path = Path(folder)
+    if path.name in {journal.NAME, SCENARIO}:
+        path = path.parent
+    if not (path / journal.NAME).is_file():
+        raise JournalError(f"no run in {path.name or str(folder)!r}", hint="a run's folder holds journal.jsonl")
+    lines, warnings = journal.read_journal(path / journal.NAME)
+    return run_of(load_scenario(path / SCENARIO), lines, folder=path, warnings=warnings)
+
+
+def run_of(
+    scenario: Scenario, lines: tuple[JournalLine, ...], *, folder: Path | None = None, warnings: tuple[str, ...] = ()
+) -> Run:
+    """Puts a run together from its journal's lines."""
+    return Run(
+        folder=folder,
+        scenario=scenario,
+        headers=_of(HeaderLine, lines),
+        records=assemble(lines),
+        checks=_of(CheckLine, lines),
+        choices=_of(ChoiceLine, lines),
+        ceilings=_of(CeilingsLine, lines),
+        ends=_of(EndLine, lines),
+        warnings=warnings,
+    )
+
+
+def choose_folder(
+    scenario: Scenario, *, out: Path | None, fresh: bool, root: Path = Path("runs")
+) -> tuple[Path, Run | None]:
+    """Decides where a scenario's run goes on or begins.
+
+    An unfinished run of the same scenario is resumed; a finished one is left alone and `NAME-HASH-2` begun, as with
+    `fresh`.
+
+    Args:
+        scenario: What is to be measured.
+        out: The folder the user named; it must be empty or hold this scenario's run.
+        fresh: Begin anew in any case.
+        root: Where runs go that were given no folder.
+
+    Returns:
+        The folder, and the run that stands in it, if it is to be resumed.
+
+    Raises:
+        JournalError: The folder holds another scenario's run, or something that is no run.
+    """
+    first = out or root / f"{scenario.name}-{scenario.hash}"
+    folder, number = first, 1
+    while True:
+        standing = _standing(folder, scenario)
+        if standing is None:
+            return folder, None
+        if not fresh and not standing.finished:
+            return folder, standing
+        number += 1
+        folder = first.with_name(f"{first.name}-{number}")
+
+
+def _standing(folder: Path, scenario: Scenario) -> Run | None:
+    if not folder.exists():
+        return None
+    if not folder.is_dir():
+        raise JournalError(f"{folder.name} is a file", hint="name a folder with --out")
+    if not (folder / journal.NAME).exists():
+        if any(entry.name not in {SCENARIO, WORKER_LOG} for entry in folder.iterdir()):
+            raise JournalError(f"{folder.name} holds something that is no run", hint="name an empty folder with --out")
+        return None
+    run = load_run(folder)
+    if run.scenario.hash != scenario.hash:
+        raise JournalError(
+            f"{folder.name} holds another scenario's run ({run.scenario.name})",
+            hint="name another folder with --out; nothing was overwritten",
+        )
+    return run
+
+
+def begin_folder(folder: Path, scenario: Scenario) -> None:
+    """Makes the folder and writes its scenario, where they are not there yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / SCENARIO
+    if not page.exists():
+        page.write_text(scenario.to_yaml(), encoding="utf-8")
