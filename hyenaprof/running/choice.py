@@ -1,0 +1,100 @@
+"""Which sides a sweep compares: implementations as named, or the fastest that verifies here, by a short trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+
+from hyenaprof.errors import ScenarioError
+from hyenaprof.model import ChoiceLine, Outcome, Phase
+from hyenaprof.operators import entry_of
+from hyenaprof.pipe import Measure, MeasureAnswer, VisitRules
+from hyenaprof.records.scenario import OperatorChoice
+from hyenaprof.records.store import Run
+from hyenaprof.running.plan import Iteration, pairings_at
+from hyenaprof.running.session import Session
+from hyenaprof.running.workers import Refused, Side
+
+TRIAL_LENGTH = 4096
+TRIAL_RULES = VisitRules(precision=0.05, min_samples=5, max_samples=20, window_s=0.3)
+TRIAL_LIMIT_S = 120.0
+
+
+def chosen_sides(session: Session, standing: Run | None, pythons: Mapping[str, str]) -> tuple[Side, ...]:
+    """The sides of a scenario, in its order.
+
+    Args:
+        session: Where trials are made; their samples enter no result.
+        standing: The run that is resumed: its choices hold.
+        pythons: Another environment's interpreter by `operator:implementation`.
+
+    Raises:
+        ScenarioError: An interpreter was named for something that is not compared.
+    """
+    made = {choice.operator: choice.implementation for choice in (standing.choices if standing else ())}
+    sides: list[Side] = []
+    for name, choice in session.scenario.operators.items():
+        known = entry_of(name).implementations
+        if choice.implementations:
+            names = choice.implementations
+        elif len(known) == 1:
+            names = known
+        elif name in made:
+            names = (made[name],)
+        else:
+            names = (_fastest(session, name, choice, pythons),)
+        sides.extend(_side(name, implementation, choice, pythons) for implementation in names)
+    unused = set(pythons) - {f"{side.operator}:{side.implementation}" for side in sides}
+    if unused:
+        raise ScenarioError(
+            f"--python names {min(unused)!r}, which is not compared",
+            hint=f"compared: {', '.join(f'{s.operator}:{s.implementation}' for s in sides)}",
+        )
+    return tuple(sides)
+
+
+def _side(name: str, implementation: str, choice: OperatorChoice, pythons: Mapping[str, str]) -> Side:
+    return Side(name, implementation, choice.options, pythons.get(f"{name}:{implementation}"))
+
+
+def _fastest(session: Session, name: str, choice: OperatorChoice, pythons: Mapping[str, str]) -> str:
+    trials_s: dict[str, float] = {}
+    rejected: dict[str, str] = {}
+    for implementation in entry_of(name).implementations:
+        iteration = _trial(session, _side(name, implementation, choice, pythons))
+        try:
+            check = session.check(iteration)
+            if not check.passed:
+                rejected[implementation] = f"{Outcome.INCORRECT}: {check.worst.quantity}"
+                continue
+            trials_s[implementation] = _time(session, iteration)
+        except Refused as refused:
+            if refused.worker_lost:
+                session.workers.drop(iteration.side)
+            rejected[implementation] = f"{refused.outcome}: {refused.reason}"
+    best = min(trials_s, key=trials_s.__getitem__) if trials_s else entry_of(name).implementations[0]
+    fingerprint_id = session.worker(_side(name, best, choice, pythons)).hello.fingerprint.id
+    line = ChoiceLine(
+        operator=name, implementation=best, trial_s=trials_s, rejected=rejected, fingerprint_id=fingerprint_id
+    )
+    session.write([line])
+    session.display.note(f"{name} stands for {name}:{best}, the fastest that verifies here")
+    return best
+
+
+def _trial(session: Session, side: Side) -> Iteration:
+    """The iteration that a candidate is tried on: the scenario's heaviest phase at a moderate length."""
+    lengths = [length for length in session.scenario.lengths if length <= TRIAL_LENGTH]
+    length = max(lengths, default=session.scenario.lengths[0])
+    pairings = pairings_at(length, session.scenario, sides=(side,), dtypes=session.dtypes, device=session.device)
+    return pairings[-1].iterations[0]
+
+
+def _time(session: Session, iteration: Iteration) -> float:
+    point = iteration.call_point
+    phases = (Phase.TRAINING,) if point.phase.has_gradients else (point.phase,)
+    points = tuple(point.reading(phase) for phase in phases)
+    answer = session.worker(iteration.side).ask(
+        Measure(points=points, round=0, order=0, rules=TRIAL_RULES), MeasureAnswer, limit_s=TRIAL_LIMIT_S
+    )
+    return median(answer.visits[-1].clean_s)

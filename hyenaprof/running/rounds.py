@@ -1,0 +1,133 @@
+"""What a sweep measures next: breadth first, then where an interval or a crossover gains most. Pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hyenaprof.analysis.stats import summarise
+from hyenaprof.model import Crossover, CrossoverState, Visit
+from hyenaprof.pipe import VisitRules
+from hyenaprof.running.ledger import Ledger, visit_wall_s
+from hyenaprof.running.plan import Iteration, Pairing
+from hyenaprof.units import format_duration
+
+BREADTH_ROUNDS = 3
+CROSSOVER_ROUNDS = 5
+MOST_ROUNDS = 20
+CROSSOVER_PRECISION = 2.0
+"""A crossover is precise enough at this many times the points' precision (half-width over length)."""
+
+
+def in_order(iterations: Sequence[Iteration], round_: int) -> tuple[Iteration, ...]:
+    """The sides of a pairing in the round's order: A B, B A, and with more sides each comes first in turn."""
+    shift = (round_ // 2) % max(1, len(iterations))
+    turned = (*iterations[shift:], *iterations[:shift])
+    return turned[::-1] if round_ % 2 else turned
+
+
+def still_needed_s(
+    iterations: Iterable[Iteration], ledger: Ledger, rules: VisitRules, *, rounds: int = BREADTH_ROUNDS
+) -> float:
+    """Seconds until each of these iterations has so many rounds, as far as can be predicted."""
+    total_s = 0.0
+    for iteration in iterations:
+        if not ledger.open_points(iteration):
+            continue
+        done = ledger.rounds(iteration)
+        call_s = ledger.call_s(iteration)
+        for number in range(done, rounds):
+            total_s += visit_wall_s(call_s, rules, first=number == 0)
+    return total_s
+
+
+def precise(iteration: Iteration, ledger: Ledger, *, precision: float) -> bool:
+    """Whether nothing of the iteration gains from another visit."""
+    if ledger.rounds(iteration) >= MOST_ROUNDS:
+        return True
+    return all(_steady(ledger.visits(point), precision) for point in ledger.open_points(iteration))
+
+
+def _steady(visits: tuple[Visit, ...], precision: float) -> bool:
+    return bool(visits) and not summarise(visits, precision=precision).unstable
+
+
+def crossing_lengths(crossovers: Iterable[Crossover], *, precision: float) -> tuple[int, ...]:
+    """Lengths on both sides of every crossover that is not precise enough yet, in tokens."""
+    lengths: set[int] = set()
+    for crossover in crossovers:
+        if crossover.state in {CrossoverState.RESOLVED, CrossoverState.SEVERAL, CrossoverState.UNRESOLVED}:
+            for flip in crossover.flips:
+                if (
+                    flip.low is None
+                    or flip.high is None
+                    or (flip.high - flip.low > 2 * CROSSOVER_PRECISION * precision * flip.length)
+                ):
+                    lengths.update(flip.bracket)
+    return tuple(sorted(lengths))
+
+
+def wanting(
+    pairings: Sequence[Pairing], ledger: Ledger, *, precision: float, crossing: Sequence[int]
+) -> tuple[Pairing, ...]:
+    """Pairings that another round would improve: those around a crossover first, then the cheapest.
+
+    Args:
+        pairings: Those that were begun.
+        ledger: What is known.
+        precision: Half-width asked for.
+        crossing: Lengths around unsettled crossovers.
+    """
+    around = [p for p in pairings if p.length in crossing and _rounds(p, ledger) < MOST_ROUNDS]
+    imprecise = [
+        p
+        for p in pairings
+        if p not in around and not all(precise(it, ledger, precision=precision) for it in p.iterations)
+    ]
+    return (*around, *sorted(imprecise, key=lambda p: _call_s(p, ledger)))
+
+
+def _rounds(pairing: Pairing, ledger: Ledger) -> int:
+    live = [it for it in pairing.iterations if ledger.open_points(it)]
+    return max((ledger.rounds(it) for it in live), default=MOST_ROUNDS)
+
+
+def _call_s(pairing: Pairing, ledger: Ledger) -> float:
+    return sum(ledger.call_s(it) for it in pairing.iterations)
+
+
+def fitting(
+    pairings: Sequence[Pairing], ledger: Ledger, rules: VisitRules, *, left_s: float, starts_s: float
+) -> tuple[Pairing, ...]:
+    """The first of these pairings that one round can visit in the time left, shortest length first.
+
+    Args:
+        pairings: In order of preference.
+        ledger: What is known.
+        rules: How a visit samples.
+        left_s: Seconds left of the budget.
+        starts_s: Seconds that the round's fresh workers take to start.
+    """
+    chosen: list[Pairing] = []
+    used_s = starts_s
+    for pairing in pairings:
+        cost_s = sum(
+            visit_wall_s(ledger.call_s(it), rules, first=not ledger.rounds(it))
+            for it in pairing.iterations
+            if ledger.open_points(it)
+        )
+        if used_s + cost_s <= left_s:
+            chosen.append(pairing)
+            used_s += cost_s
+    return tuple(sorted(chosen, key=lambda p: p.length))
+
+
+def leads_at_shortest(crossovers: Iterable[Crossover], shortest: int) -> bool:
+    """Whether some challenger already leads at the shortest length, so that the crossover lies below it."""
+    return any(c.comparisons and c.comparisons[0].length == shortest and c.comparisons[0].ratio > 1 for c in crossovers)
+
+
+def over_budget_reason(predicted_s: float, left_s: float) -> str:
+    """Says why a point was left out."""
+    return (
+        f"one call is predicted to take {format_duration(predicted_s)}; {format_duration(max(0.0, left_s))} were left"
+    )

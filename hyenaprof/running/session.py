@@ -1,0 +1,316 @@
+"""One session of a run: the folder held, the device held, workers asked, and whatever comes of it journaled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import hyenaprof
+from hyenaprof.errors import FingerprintError
+from hyenaprof.model import (
+    CheckLine,
+    CostLine,
+    DType,
+    EndLine,
+    Fingerprint,
+    HeaderLine,
+    JournalLine,
+    Outcome,
+    Phase,
+    Point,
+    SkipLine,
+    Visit,
+)
+from hyenaprof.pipe import (
+    Describe,
+    DescribeAnswer,
+    HelloAnswer,
+    Measure,
+    MeasureAnswer,
+    MeasureMemory,
+    MemoryAnswer,
+    Verify,
+    VerifyAnswer,
+    VisitRules,
+)
+from hyenaprof.records.journal import NAME, Journal
+from hyenaprof.records.scenario import Scenario
+from hyenaprof.records.store import WORKER_LOG, Run, begin_folder
+from hyenaprof.running.ledger import Ledger, visit_wall_s
+from hyenaprof.running.locks import DeviceLock
+from hyenaprof.running.plan import Iteration
+from hyenaprof.running.progress import Display
+from hyenaprof.running.workers import Refused, Side, Worker, Workers
+from hyenaprof.units import format_bytes, format_duration
+
+PRECISION = {"cpu": 0.05}
+GPU_PRECISION = 0.01
+GRACE = 1.15
+"""A session may pass its budget by this factor to end the visit under way; then it is killed."""
+CHECK_LENGTH = 127
+"""Odd and prime: a transform that wraps round or a tile that is assumed whole shows here."""
+CHECK_LIMIT_S = 300.0
+LEAST_LIMIT_S = 60.0
+LIMIT_FACTOR = 10.0
+
+
+class Session:
+    """A run being measured.
+
+    Args:
+        scenario: What is to be measured.
+        folder: Where it is written.
+        standing: What stands there already, to be resumed.
+        display: Told of everything as it happens.
+
+    Raises:
+        FingerprintError: The run was begun on another machine, software or protocol.
+        DeviceError: No such device.
+        WorkerError: No worker can be started.
+        JournalError: Another process writes this run.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: Path,
+        *,
+        standing: Run | None,
+        lines: Iterable[JournalLine],
+        display: Display,
+        first_side: Side,
+    ) -> None:
+        self.scenario = scenario
+        self.folder = folder
+        self.display = display
+        self.ledger = Ledger(lines)
+        self._begun_s = time.monotonic()
+        self._lock = DeviceLock(scenario.device)
+        begin_folder(folder, scenario)
+        self._journal = Journal(folder / NAME)
+        self.workers = Workers(device=scenario.device, protocol=scenario.protocol, log=folder / WORKER_LOG)
+        self._known = set(standing.fingerprints) if standing else set()
+        self._checked: dict[Point, CheckLine] = {check.point: check for check in (standing.checks if standing else ())}
+        self._fingerprint_ids: dict[Side, str] = {}
+        hello = self._first_hello(first_side, standing)
+        self.device = hello.device_kind
+        self.available_bytes = hello.available_bytes
+        self.dtypes = tuple(
+            (DType.FLOAT32 if self.device == "cpu" else DType.BFLOAT16) if dtype == "auto" else dtype
+            for dtype in scenario.dtype
+        )
+        self.precision = scenario.precision or PRECISION.get(self.device, GPU_PRECISION)
+        self.rules = VisitRules(
+            precision=self.precision, cache=scenario.protocol.cache, cuda_graph=scenario.protocol.cuda_graph
+        )
+
+    def _first_hello(self, side: Side, standing: Run | None) -> HelloAnswer:
+        try:
+            hello = self.workers.get(side).hello
+        except BaseException:
+            self.close()
+            raise
+        if standing and standing.headers and hello.fingerprint.id not in self._known:
+            self.close()
+            raise _other_fingerprint(standing.headers[0].fingerprint, hello.fingerprint)
+        self._note_header(hello, begin=True)
+        return hello
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the session began."""
+        return time.monotonic() - self._begun_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left of the budget; negative past it."""
+        return self.scenario.budget - self.elapsed_s
+
+    @property
+    def _hard_left_s(self) -> float:
+        return self.scenario.budget * GRACE - self.elapsed_s
+
+    def write(self, lines: Iterable[JournalLine]) -> None:
+        """Journals lines and takes note of them."""
+        written = tuple(lines)
+        self._journal.append(written)
+        self.ledger.add(written)
+
+    def worker(self, side: Side) -> Worker:
+        """The side's worker of this round, its fingerprint in the journal."""
+        worker = self.workers.get(side)
+        self._note_header(worker.hello)
+        self._fingerprint_ids[side] = worker.hello.fingerprint.id
+        return worker
+
+    def _note_header(self, hello: HelloAnswer, *, begin: bool = False) -> None:
+        if begin or hello.fingerprint.id not in self._known:
+            self._known.add(hello.fingerprint.id)
+            self.write(
+                [HeaderLine(hyenaprof=hyenaprof.__version__, fingerprint=hello.fingerprint, started_at=time.time())]
+            )
+            for warning in hello.warnings:
+                self.display.warn(warning)
+
+    def describe(self, side: Side, points: tuple[Point, ...]) -> None:
+        """Asks for the analytic cost of points that it is not known of yet."""
+        unknown = tuple(point for point in points if self.ledger.cost(point) is None)
+        if not unknown:
+            return
+        answer = self.worker(side).ask(Describe(points=unknown), DescribeAnswer, limit_s=LEAST_LIMIT_S)
+        for point, cost in zip(unknown, answer.costs, strict=True):
+            self.ledger.know_cost(point, cost)
+
+    def check(self, iteration: Iteration) -> CheckLine:
+        """Verifies an implementation at a short odd length, once a run.
+
+        Raises:
+            Refused: It could not be run there.
+        """
+        point = iteration.call_point
+        if any(phase.has_gradients for phase in self.scenario.phases):
+            point = point.reading(Phase.TRAINING)
+        shape = point.shape.at(CHECK_LENGTH).model_copy(update={"batch": min(2, point.shape.batch)})
+        small = Point.model_validate({**dict(point), "shape": shape})
+        if small not in self._checked:
+            self.display.note(f"verifying {point.label} against its float64 definition")
+            answer = self.worker(iteration.side).ask(Verify(point=small), VerifyAnswer, limit_s=CHECK_LIMIT_S)
+            self._checked[small] = answer.check
+            self.write([answer.check])
+        return self._checked[small]
+
+    def fingerprint_id(self, side: Side) -> str:
+        """The fingerprint that the side's workers have."""
+        if side not in self._fingerprint_ids:
+            self.worker(side)
+        return self._fingerprint_ids[side]
+
+    def skip(
+        self,
+        points: Iterable[Point],
+        outcome: Outcome,
+        reason: str,
+        *,
+        side: Side,
+        inferred: bool = False,
+        predicted: Mapping[str, float] | None = None,
+    ) -> None:
+        """Journals why points are not timed."""
+        fingerprint_id = self.fingerprint_id(side)
+        self.write(
+            SkipLine(
+                point=point,
+                outcome=outcome,
+                reason=reason,
+                inferred=inferred,
+                predicted_s=(predicted or {}).get(point.id),
+                fingerprint_id=fingerprint_id,
+            )
+            for point in points
+        )
+
+    def fits_memory(self, iteration: Iteration) -> str | None:
+        """Why the iteration cannot fit the memory there is, by its analytic need; None where it can."""
+        cost = self.ledger.cost(iteration.points[-1])
+        if cost is None or cost.need_bytes <= self.available_bytes:
+            return None
+        return (
+            f"needs about {format_bytes(cost.need_bytes)} by its formula, "
+            f"{format_bytes(self.available_bytes)} may be used; not attempted"
+        )
+
+    def visit(self, iteration: Iteration, round_: int, order: int) -> bool:
+        """Makes one visit and journals what came of it.
+
+        Returns:
+            False where the budget's end cut it off: nothing is journaled then.
+        """
+        points = tuple(p for p in self.ledger.open_points(iteration) if not self.ledger.has(p, round_))
+        if not points:
+            return True
+        first = not any(self.ledger.visits(point) for point in points)
+        predicted_s = visit_wall_s(self.ledger.call_s(iteration), self.rules, first=first)
+        point_limit_s = max(LEAST_LIMIT_S, LIMIT_FACTOR * predicted_s)
+        limit_s = max(1.0, min(point_limit_s, self._hard_left_s))
+        begun_s = time.monotonic()
+        self.display.begin_visit(iteration, round_, predicted_s)
+        try:
+            worker = self.worker(iteration.side)
+            if first:
+                self._before_first(worker, iteration, points, limit_s)
+            rules = self.rules.model_copy(update={"warm_calls": self._warms_up(iteration)})
+            answer = worker.ask(
+                Measure(points=points, round=round_, order=order, rules=rules),
+                MeasureAnswer,
+                limit_s=limit_s,
+                on_progress=self.display.progress,
+            )
+        except Refused as refused:
+            return self._refused(refused, iteration, points, round_, order, cut=limit_s < point_limit_s)
+        self.write(answer.visits)
+        self.display.end_visit(iteration, answer.visits, time.monotonic() - begun_s)
+        return True
+
+    def _warms_up(self, iteration: Iteration) -> bool:
+        """A call longer than the window is warmed up once a run: the memory pass before its first visit was that."""
+        return self.ledger.call_s(iteration) <= self.rules.window_s
+
+    def _before_first(self, worker: Worker, iteration: Iteration, points: tuple[Point, ...], limit_s: float) -> None:
+        """Peak memory and costs, before a point's first visit."""
+        answer = worker.ask(
+            MeasureMemory(points=points), MemoryAnswer, limit_s=limit_s, on_progress=self.display.progress
+        )
+        costs = ((point, self.ledger.cost(point)) for point in points)
+        self.write((*answer.lines, *(CostLine(point=point, cost=cost) for point, cost in costs if cost is not None)))
+        self.ledger.hint(iteration.call_point, answer.elapsed_s)
+
+    def _refused(
+        self, refused: Refused, iteration: Iteration, points: tuple[Point, ...], round_: int, order: int, *, cut: bool
+    ) -> bool:
+        if refused.worker_lost:
+            self.workers.drop(iteration.side)
+        if refused.outcome is Outcome.TIMEOUT and cut:
+            self.display.note(f"{iteration}: cut off at the end of the budget")
+            return False
+        if refused.outcome in {Outcome.UNSUPPORTED, Outcome.INCORRECT}:
+            self.skip(points, refused.outcome, refused.reason, side=iteration.side)
+        else:
+            self.write(
+                Visit(
+                    point=point,
+                    round=round_,
+                    order=order,
+                    outcome=refused.outcome,
+                    reason=refused.reason,
+                    started_at=time.time(),
+                    fingerprint_id=self.fingerprint_id(iteration.side),
+                )
+                for point in points
+            )
+        self.display.failed(iteration, refused.outcome, refused.reason)
+        return True
+
+    def end(self, *, complete: bool, reason: str) -> None:
+        """Journals how the session ended."""
+        self.write([EndLine(complete=complete, reason=reason, elapsed_s=self.elapsed_s)])
+        self.display.note(f"{reason} after {format_duration(self.elapsed_s)}")
+
+    def close(self) -> None:
+        """Ends the workers and lets go of journal and device."""
+        self.workers.kill()
+        self._journal.close()
+        self._lock.release()
+
+
+def _other_fingerprint(there: Fingerprint, here: Fingerprint) -> FingerprintError:
+    differences = [
+        f"{part}.{key}: {getattr(there, part).get(key)} there, {getattr(here, part).get(key)} here"
+        for part in ("machine", "software", "protocol")
+        for key in sorted({*getattr(there, part), *getattr(here, part)})
+        if getattr(there, part).get(key) != getattr(here, part).get(key)
+    ]
+    shown = "; ".join(differences[:4]) + (f"; and {len(differences) - 4} more" if len(differences) > 4 else "")
+    return FingerprintError(
+        f"the run was begun on another fingerprint: {shown}", hint="begin a new run with --fresh, or name another --out"
+    )

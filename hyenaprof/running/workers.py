@@ -1,0 +1,300 @@
+"""Workers as the parent sees them: started, asked, timed out, outlived."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+import hyenaprof
+from hyenaprof.environment import worker_environment
+from hyenaprof.errors import DeviceError, WorkerError
+from hyenaprof.model import OptionValue, Outcome
+from hyenaprof.pipe import (
+    MESSAGES,
+    PIPE_VERSION,
+    AnyAnswer,
+    AnyRequest,
+    Hello,
+    HelloAnswer,
+    Progress,
+    Refusal,
+    Reply,
+    Request,
+)
+from hyenaprof.records.scenario import Protocol
+from hyenaprof.scrub import scrub
+
+_Answer = TypeVar("_Answer", bound=AnyAnswer)
+OnProgress = Callable[[Progress], None]
+START_LIMIT_S = 120.0
+LOG_TAIL_LINES = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Side:
+    """One side of a comparison: what a worker serves."""
+
+    operator: str
+    implementation: str
+    options: tuple[tuple[str, OptionValue], ...] = ()
+    python: str | None = field(default=None, compare=False)
+    """Another environment's interpreter; never written to the journal."""
+
+
+class Refused(Exception):  # noqa: N818 -- an outcome, not an error
+    """A request that ended in an outcome: refused by the worker, or by its death or its being killed."""
+
+    def __init__(self, refusal: Refusal, *, worker_lost: bool) -> None:
+        super().__init__(refusal.reason)
+        self.outcome = refusal.outcome
+        self.reason = refusal.reason
+        self.worker_lost = worker_lost
+
+
+class Worker:
+    """One worker process in a process group of its own.
+
+    Args:
+        side: What it serves, for its interpreter.
+        device: As the user wrote it.
+        protocol: Allocator and threads, set in its environment before it starts.
+        log: File that takes whatever it prints.
+
+    Raises:
+        WorkerError: It did not start, or speaks another protocol.
+        DeviceError: The device is not there.
+    """
+
+    def __init__(self, side: Side, *, device: str, protocol: Protocol, log: Path) -> None:
+        self.side = side
+        self._log = log
+        self._log_start = log.stat().st_size if log.exists() else 0
+        self._ooms = _oom_kills()
+        self._ids = 0
+        self._buffer = b""
+        with log.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [side.python or sys.executable, "-m", "hyenaprof.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(protocol, own=side.python is None),
+                start_new_session=True,
+            )
+        self.hello = self._greet(device, protocol)
+
+    def _greet(self, device: str, protocol: Protocol) -> HelloAnswer:
+        try:
+            answer = self.ask(Hello(device=device, threads=protocol.threads), HelloAnswer, limit_s=START_LIMIT_S)
+        except Refused as refused:
+            self.kill()
+            if refused.worker_lost:
+                raise WorkerError(
+                    f"a worker did not start: {refused.reason}",
+                    hint="see worker.log in the run's folder, and `hyenaprof doctor`",
+                ) from None
+            raise DeviceError(refused.reason, hint="`hyenaprof doctor` shows the devices here") from None
+        if answer.pipe_version != PIPE_VERSION:
+            self.kill()
+            raise WorkerError(
+                f"the worker speaks pipe version {answer.pipe_version}, this is {PIPE_VERSION}",
+                hint="install the same hyenaprof in both environments",
+            )
+        return answer
+
+    def ask(
+        self, body: AnyRequest, kind: type[_Answer], *, limit_s: float, on_progress: OnProgress | None = None
+    ) -> _Answer:
+        """Sends a request and waits for its answer.
+
+        Args:
+            body: The request.
+            kind: The type its answer must have.
+            limit_s: Seconds after which the worker is killed.
+            on_progress: Told what the worker is at.
+
+        Raises:
+            Refused: The outcome of a request that has no answer: `timeout`, `crashed`, `oom`, or as the worker said.
+        """
+        self._ids += 1
+        deadline = time.monotonic() + limit_s
+        try:
+            assert self._process.stdin is not None  # noqa: S101 -- opened with PIPE above
+            self._process.stdin.write(Request(id=self._ids, body=body).model_dump_json().encode() + b"\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise self._death() from None
+        while True:
+            message = self._next(deadline, limit_s)
+            if isinstance(message, Progress):
+                if on_progress is not None:
+                    on_progress(message)
+            elif message.refusal is not None:
+                raise Refused(message.refusal, worker_lost=False)
+            elif isinstance(message.answer, kind):
+                return message.answer
+            else:
+                self.kill()
+                raise WorkerError(f"the worker answered {type(message.answer).__name__}, not {kind.__name__}")
+
+    def _next(self, deadline: float, limit_s: float) -> Progress | Reply:
+        line = self._read_line(deadline)
+        if line is None:
+            self.kill()
+            reason = f"no answer within {limit_s:.0f} s; the worker was killed"
+            raise Refused(Refusal(outcome=Outcome.TIMEOUT, reason=reason), worker_lost=True)
+        if not line:
+            raise self._death()
+        try:
+            return MESSAGES.validate_json(line)
+        except ValidationError:
+            self.kill()
+            raise WorkerError(
+                "the worker's answer cannot be read", hint="install the same hyenaprof in both environments"
+            ) from None
+
+    def _read_line(self, deadline: float) -> bytes | None:
+        """The next line, b"" at the pipe's end, None past the deadline."""
+        assert self._process.stdout is not None  # noqa: S101 -- opened with PIPE above
+        descriptor = self._process.stdout.fileno()
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            while b"\n" not in self._buffer:
+                left = deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    return None
+                chunk = os.read(descriptor, 1 << 16)
+                if not chunk:
+                    return b""
+                self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _death(self) -> Refused:
+        """What the end of the process means, in words."""
+        try:
+            code = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = self._process.wait()
+        tail = self._last_words()
+        if code == -signal.SIGKILL and _oom_kills() > self._ooms:
+            return Refused(
+                Refusal(outcome=Outcome.OOM, reason="the system ran out of memory and killed the worker"),
+                worker_lost=True,
+            )
+        name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        reason = f"the worker ended with {name}" + (f": {tail}" if tail else "")
+        return Refused(Refusal(outcome=Outcome.CRASHED, reason=reason), worker_lost=True)
+
+    def _last_words(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            lines = log.read().decode(errors="replace").splitlines()
+        return scrub(" | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip()))
+
+    def close(self) -> None:
+        """Ends the worker by closing its pipe, and by force if it does not go."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def kill(self) -> None:
+        """Ends the worker and whatever it started, at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+
+
+def _environment(protocol: Protocol, *, own: bool) -> Mapping[str, str]:
+    """The worker's environment; an uninstalled checkout is made importable, our site-packages never cross over."""
+    environment = {**os.environ, **worker_environment(protocol.allocator, protocol.threads)}
+    home = Path(hyenaprof.__file__).parents[1]
+    if own or home.name not in {"site-packages", "dist-packages"}:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH"))))
+    return environment
+
+
+def _oom_kills() -> int:
+    """Processes the kernel has killed for memory since boot; 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+class Workers:
+    """Fresh workers for each round, at most two alive at once; the one longest idle makes room.
+
+    Args:
+        device: As the user wrote it.
+        protocol: Part of every worker's environment.
+        log: File that takes what they print.
+    """
+
+    def __init__(self, *, device: str, protocol: Protocol, log: Path) -> None:
+        self._device = device
+        self._protocol = protocol
+        self._log = log
+        self._alive: OrderedDict[Side, Worker] = OrderedDict()
+        self._starts_s: list[float] = []
+
+    limit = 2
+
+    @property
+    def start_s(self) -> float:
+        """Seconds that starting a worker has taken here, the median so far; 3 before the first."""
+        starts = sorted(self._starts_s)
+        return starts[len(starts) // 2] if starts else 3.0
+
+    def get(self, side: Side) -> Worker:
+        """The side's worker of this round, started where there is none."""
+        if side in self._alive:
+            self._alive.move_to_end(side)
+            return self._alive[side]
+        while len(self._alive) >= self.limit:
+            self._alive.popitem(last=False)[1].close()
+        begun = time.monotonic()
+        worker = Worker(side, device=self._device, protocol=self._protocol, log=self._log)
+        self._starts_s.append(time.monotonic() - begun)
+        self._alive[side] = worker
+        return worker
+
+    def drop(self, side: Side) -> None:
+        """Forgets a worker that is dead or not to be trusted any more."""
+        worker = self._alive.pop(side, None)
+        if worker is not None:
+            worker.kill()
+
+    def renew(self) -> None:
+        """Ends all workers, so that the next round begins with fresh processes."""
+        while self._alive:
+            self._alive.popitem(last=False)[1].close()
+
+    def kill(self) -> None:
+        """Ends all workers at once."""
+        while self._alive:
+            self._alive.popitem(last=False)[1].kill()
