@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -32,6 +32,10 @@ class OnDisk(BaseModel):
     """Base of all that is written: frozen, no unknown keys, no infinities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="null")
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:  # noqa: PYI058 -- as pydantic declares it
+        """Fields and their values, and not a cached id: `{**dict(point), "seed": 1}` makes another point."""
+        return ((name, getattr(self, name)) for name in type(self).model_fields)
 
 
 class Scope(StrEnum):
@@ -541,6 +545,8 @@ class Section:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     anchor: str = ""
+    listings: tuple[str, ...] = ()
+    """Text shown as it is, such as a command or a scenario."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,11 @@ def format_duration(duration_s: float | None) -> str:
 
 def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
     size, unit = next((step for step in steps if abs(value) >= step[0]), steps[-1])
-    return f"{value / size:.3g} {unit}" if abs(value / size) < 1000 else f"{value / size:.0f} {unit}"
+    return f"{_digits(value / size)} {unit}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"  # past it, .3g would write 1e+03
 
 
 def format_latency(latency_s: float | None) -> str:
@@ -114,9 +118,12 @@ def format_ratio(ratio: float | None) -> str:
     """Writes a ratio with three digits: `1.84x`."""
     if ratio is None:
         return UNKNOWN
-    return f"{ratio:.3g}x" if ratio < 1000 else f"{ratio:.0f}x"
+    return f"{_digits(ratio)}x"
 
 
 def format_percent(fraction: float | None) -> str:
     """Writes a fraction as a percentage: 0.0213 is `2.1 %`."""
-    return UNKNOWN if fraction is None else f"{fraction * 100:.2g} %" if fraction < 1 else f"{fraction * 100:.0f} %"
+    if fraction is None:
+        return UNKNOWN
+    percent = fraction * 100
+    return f"{percent:.2g} %" if abs(percent) < 99.5 else f"{percent:.0f} %"
