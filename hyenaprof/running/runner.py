@@ -52,7 +52,7 @@ def sweep(request: SweepRequest, display: Display) -> Run:
 
     Raises:
         HyenaprofError: It could not begin: other fingerprint, no device, a folder that holds something else.
-        KeyboardInterrupt: After the workers were ended; the journal holds all finished visits.
+        Interrupted: After the workers were ended; the journal holds all finished visits.
     """
     folder, standing = choose_folder(request.scenario, out=request.out, fresh=request.fresh)
     lines = read_journal(folder / NAME)[0] if standing else ()
@@ -67,10 +67,24 @@ def sweep(request: SweepRequest, display: Display) -> Run:
     try:
         sides = chosen_sides(session, standing, request.pythons or {})
         Sweep(session, sides, refine=request.refine).run()
+    except KeyboardInterrupt:
+        raise Interrupted(folder) from None
     finally:
         session.close()
         display.close()
     return load_run(folder)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A sweep that was stopped from outside; every finished visit stands in its folder.
+
+    Attributes:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
 
 
 class Sweep:

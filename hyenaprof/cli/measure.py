@@ -1,0 +1,159 @@
+"""Commands that measure."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hyenaprof.cli import options as o
+
+if TYPE_CHECKING:
+    from hyenaprof.records.store import Run
+    from hyenaprof.running.runner import SweepRequest
+
+INTERRUPTED = 130
+
+
+def sweep(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
+    scenario: Annotated[
+        str | None, typer.Argument(metavar="[SCENARIO]", help="A scenario's file, or the name of a shipped one.")
+    ] = None,
+    ops: o.Ops = None,
+    set_: o.Set = None,
+    min_len: o.MinLen = None,
+    max_len: o.MaxLen = None,
+    lengths: o.Lengths = None,
+    batch: o.Batch = None,
+    width: o.Width = None,
+    heads: o.Heads = None,
+    dtype: o.Dtype = None,
+    device: o.Device = None,
+    scope: o.ScopeOption = None,
+    phases: o.Phases = None,
+    seed: o.Seed = None,
+    budget: o.Budget = None,
+    precision: o.Precision = None,
+    rounds: o.Rounds = None,
+    cache: o.Cache = None,
+    allocator: o.Allocator = None,
+    threads: o.Threads = None,
+    cuda_graph: o.CudaGraph = None,
+    refine: Annotated[
+        bool, typer.Option("--refine/--no-refine", help="Add lengths around each crossover while time remains.")
+    ] = True,
+    python: o.Python = None,
+    out: o.Out = None,
+    fresh: o.Fresh = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be measured, and how long.")] = False,
+) -> None:
+    """Measure operators over sequence lengths and report where one overtakes the other.
+
+    Times forward, backward and training of every operator at each length, in paired rounds of fresh processes, checks
+    each against its float64 definition first, and writes the report beside the raw samples. The same command again
+    goes on with an unfinished run. Lengths are tokens; k = 1024.
+
+    Examples:
+      hyenaprof sweep --ops hyena,flash --max-len 131072
+
+      hyenaprof sweep --ops hyena:fft,flash:sdpa,attention:math --width 256 --phases training --budget 3m
+
+      hyenaprof sweep modern --device cuda:1
+
+    Exit status: 0 something was measured; 1 a point is incorrect or implausible; 2 bad request; 3 nothing could be
+    measured, no such device, or another machine's run; 130 interrupted.
+    """
+    flags = {
+        "ops": ops,
+        "set": set_,
+        "min_len": min_len,
+        "max_len": max_len,
+        "lengths": lengths,
+        "batch": batch,
+        "width": width,
+        "heads": heads,
+        "dtype": dtype,
+        "device": device,
+        "scope": scope,
+        "phases": phases,
+        "seed": seed,
+        "budget": budget,
+        "precision": precision,
+        "rounds": rounds,
+        "cache": cache,
+        "allocator": allocator,
+        "threads": threads,
+        "cuda_graph": cuda_graph,
+    }
+    page = o.scenario_of(scenario, flags)
+    from hyenaprof.running.runner import SweepRequest
+
+    request = SweepRequest(page, out=out, fresh=fresh, refine=refine, pythons=o.interpreters(python))
+    if dry_run:
+        _show_plan(request)
+        return
+    run, interrupted = _measure(request)
+    _show(run)
+    raise typer.Exit(INTERRUPTED if interrupted else _status(run))
+
+
+def _show_plan(request: SweepRequest) -> None:
+    from rich.console import Console
+
+    from hyenaprof.cli.tables import plan_table
+    from hyenaprof.running.dryrun import plan_of
+
+    Console().print(plan_table(plan_of(request)))
+
+
+def _measure(request: SweepRequest) -> tuple[Run, bool]:
+    """The run, and whether it was interrupted; what was measured until then is reported all the same."""
+    from rich.console import Console
+
+    from hyenaprof.records.store import load_run
+    from hyenaprof.running.progress import display_for
+    from hyenaprof.running.runner import Interrupted, sweep
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return sweep(request, display_for(Console())), False
+    except Interrupted as stopped:
+        typer.echo("interrupted; the same command goes on from here", err=True)
+        return load_run(stopped.folder), True
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- the signature of a handler
+    raise KeyboardInterrupt
+
+
+def _show(run: Run) -> None:
+    """Prints the summary and renders the report."""
+    from rich.console import Console
+
+    from hyenaprof.report.render import render
+    from hyenaprof.report.terminal import summary
+
+    console = Console()
+    console.print(summary(run))
+    for path in render(run):
+        console.print(str(path), soft_wrap=True, highlight=False)
+
+
+def _status(run: Run) -> int:
+    """The exit status of a sweep.
+
+    Raises:
+        NothingMeasuredError: No point is ok, and none is wrong either.
+    """
+    from hyenaprof.errors import NothingMeasuredError
+    from hyenaprof.model import Outcome
+
+    outcomes = {record.outcome for record in run.records}
+    if outcomes & {Outcome.INCORRECT, Outcome.IMPLAUSIBLE}:
+        return 1
+    if Outcome.OK not in outcomes:
+        reasons = {f"{record.outcome}: {record.reason}" for record in run.records if record.reason}
+        raise NothingMeasuredError("nothing could be measured", hint=min(reasons, default=None))
+    return 0

@@ -1,0 +1,66 @@
+"""Terminal tables of the commands that show what could be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hyenaprof.operators import operator_table
+from hyenaprof.units import UNKNOWN, format_bytes, format_duration, format_latency
+
+if TYPE_CHECKING:
+    from hyenaprof.pipe import ImplementationStatus
+    from hyenaprof.running.dryrun import PlannedVisit
+
+
+def implementation_table(statuses: Sequence[ImplementationStatus]) -> RenderableType:
+    """Operators and implementations: family, growth with L, whether each runs here, and why not."""
+    table = Table(title="operators", title_justify="left", box=None, padding=(0, 2))
+    for title in ("operator", "family", "grows as", "here", "paper, or reason and install line"):
+        table.add_column(title)
+    entries = operator_table()
+    for status in statuses:
+        entry = entries[status.operator]
+        why = entry.paper if status.available else " -- ".join(filter(None, (status.reason, status.install)))
+        table.add_row(
+            f"{status.operator}:{status.implementation}",
+            entry.family,
+            f"L^{entry.exponent:g}",
+            Text("yes", "green") if status.available else Text("no", "red"),
+            Text(why),
+        )
+    return table
+
+
+def scenario_table(scenarios: Mapping[str, Path]) -> RenderableType:
+    """Shipped scenarios with their purpose."""
+    from hyenaprof.records.scenario import load_scenario
+
+    table = Table(title="scenarios (hyenaprof sweep NAME)", title_justify="left", box=None, padding=(0, 2))
+    table.add_column("name")
+    table.add_column("purpose")
+    for name, path in sorted(scenarios.items()):
+        table.add_row(name, Text(load_scenario(path).purpose or UNKNOWN))
+    return table
+
+
+def plan_table(plan: Sequence[PlannedVisit]) -> RenderableType:
+    """Points in the order of the first round, with predicted seconds; all of it is prediction."""
+    table = Table(title="plan, in the order of the first round", title_justify="left", box=None, padding=(0, 2))
+    for title in ("point", "one call, predicted", "first rounds, predicted", "memory needed", "prediction rests on"):
+        table.add_column(title, justify="left" if title in {"point", "prediction rests on"} else "right")
+    for visit in plan:
+        table.add_row(
+            Text(str(visit.iteration)),
+            format_latency(visit.call_s),
+            format_duration(visit.rounds_s),
+            format_bytes(visit.need_bytes),
+            "this run's visits" if visit.measured else "formula and assumed rates",
+        )
+    total_s = sum(visit.rounds_s for visit in plan)
+    return Group(table, f"in all about {format_duration(total_s)} before precision and crossovers are refined")

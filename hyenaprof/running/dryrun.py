@@ -1,0 +1,90 @@
+"""What a sweep would measure, in its order, and how long that would take; nothing is measured or written."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyenaprof.model import DType
+from hyenaprof.operators import entry_of
+from hyenaprof.pipe import Describe, DescribeAnswer, VisitRules
+from hyenaprof.records.journal import NAME, read_journal
+from hyenaprof.records.scenario import Scenario
+from hyenaprof.records.store import choose_folder
+from hyenaprof.running.ledger import Ledger
+from hyenaprof.running.plan import Iteration, pairings_at
+from hyenaprof.running.rounds import BREADTH_ROUNDS, still_needed_s
+from hyenaprof.running.runner import SweepRequest
+from hyenaprof.running.workers import Side, Worker
+
+LIMIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedVisit:
+    """One iteration in the order of the first round.
+
+    Attributes:
+        iteration: What would be measured.
+        call_s: Predicted seconds of one call.
+        rounds_s: Predicted seconds of its first three rounds (or of those asked for).
+        measured: Whether the prediction rests on visits that stand in the run's folder.
+        need_bytes: Estimated peak memory.
+    """
+
+    iteration: Iteration
+    call_s: float
+    rounds_s: float
+    measured: bool
+    need_bytes: float | None
+
+
+def plan_of(request: SweepRequest) -> tuple[PlannedVisit, ...]:
+    """Expands a scenario in a sweep's order, with predictions.
+
+    Raises:
+        HyenaprofError: As the sweep itself would, before it begins.
+    """
+    scenario = request.scenario
+    folder, standing = choose_folder(scenario, out=request.out, fresh=request.fresh)
+    ledger = Ledger(read_journal(folder / NAME)[0] if standing else ())
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "worker.log"
+        worker = Worker(Side("", ""), device=scenario.device, protocol=scenario.protocol, log=log)
+        try:
+            iterations = _iterations(scenario, worker.hello.device_kind)
+            points = tuple(point for iteration in iterations for point in iteration.points)
+            costs = worker.ask(Describe(points=points), DescribeAnswer, limit_s=LIMIT_S).costs
+        finally:
+            worker.close()
+    for point, cost in zip(points, costs, strict=True):
+        ledger.know_cost(point, cost)
+    return tuple(_planned(iteration, ledger, scenario) for iteration in iterations)
+
+
+def _iterations(scenario: Scenario, device: str) -> tuple[Iteration, ...]:
+    auto = DType.FLOAT32 if device == "cpu" else DType.BFLOAT16
+    dtypes = tuple(auto if dtype == "auto" else DType(dtype) for dtype in scenario.dtype)
+    sides = tuple(
+        Side(name, implementation, choice.options)
+        for name, choice in scenario.operators.items()
+        for implementation in choice.implementations or entry_of(name).implementations
+    )
+    return tuple(
+        iteration
+        for length in scenario.lengths
+        for pairing in pairings_at(length, scenario, sides=sides, dtypes=dtypes, device=device)
+        for iteration in pairing.iterations
+    )
+
+
+def _planned(iteration: Iteration, ledger: Ledger, scenario: Scenario) -> PlannedVisit:
+    cost = ledger.cost(iteration.points[-1])
+    return PlannedVisit(
+        iteration,
+        call_s=ledger.call_s(iteration),
+        rounds_s=still_needed_s([iteration], ledger, VisitRules(), rounds=scenario.rounds or BREADTH_ROUNDS),
+        measured=bool(ledger.visits(iteration.points[0])),
+        need_bytes=cost.need_bytes if cost else None,
+    )
