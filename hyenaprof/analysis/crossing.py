@@ -69,7 +69,7 @@ def _pooled(ratios: list[LogRatio]) -> tuple[float, float]:
     residuals, freedom = [], 0.0
     for ratio in ratios:
         count = ratio.location.count
-        if ratio.location.error is None:
+        if ratio.location.error is None or count < 2:  # one exact value, as peak memory has, has no spread
             continue
         if ratio.paired:
             values = np.array(ratio.rounds)
