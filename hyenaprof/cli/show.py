@@ -39,12 +39,12 @@ def list_(
     """
     from rich.console import Console
 
-    from hyenaprof.cli.tables import implementation_table, scenario_table
+    from hyenaprof.cli.tables import implementation_list, scenario_table
     from hyenaprof.records.scenario import check_device
     from hyenaprof.resources import scenario_files
     from hyenaprof.running.availability import availability
 
     check_device(device)
     console = Console()
-    console.print(implementation_table(availability(device)))
+    console.print(implementation_list(availability(device)))
     console.print(scenario_table({name: Path(str(path)) for name, path in scenario_files().items()}))

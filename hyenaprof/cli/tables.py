@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,23 +18,28 @@ if TYPE_CHECKING:
     from hyenaprof.running.dryrun import PlannedVisit
 
 
-def implementation_table(statuses: Sequence[ImplementationStatus]) -> RenderableType:
-    """Operators and implementations: family, growth with L, whether each runs here, and why not."""
-    table = Table(title="operators", title_justify="left", box=None, padding=(0, 2))
-    for title in ("operator", "family", "grows as", "here", "paper, or reason and install line"):
-        table.add_column(title)
+def implementation_list(statuses: Sequence[ImplementationStatus]) -> RenderableType:
+    """Operators with family, growth with L and paper; under each its implementations, here or why not."""
     entries = operator_table()
-    for status in statuses:
-        entry = entries[status.operator]
-        why = entry.paper if status.available else " -- ".join(filter(None, (status.reason, status.install)))
-        table.add_row(
-            f"{status.operator}:{status.implementation}",
-            entry.family,
-            f"L^{entry.exponent:g}",
-            Text("yes", "green") if status.available else Text("no", "red"),
-            Text(why),
-        )
-    return table
+    lines: list[Text] = []
+    for name in dict.fromkeys(status.operator for status in statuses):
+        entry = entries[name]
+        lines.append(Text.assemble((name, "bold"), f"  {entry.family}, time grows as L^{entry.exponent:g}"))
+        lines.append(Text(f"    {entry.paper}", "dim"))
+        for status in statuses:
+            if status.operator == name:
+                lines.extend(_status_lines(status))
+    return Group(*lines)
+
+
+def _status_lines(status: ImplementationStatus) -> Iterator[Text]:
+    label = f"  {status.operator}:{status.implementation}".ljust(24)
+    if status.available:
+        yield Text.assemble(label, ("yes", "green"))
+        return
+    yield Text.assemble(label, ("no  ", "red"), status.reason or "")
+    if status.install:
+        yield Text(f"{'':24}install: {status.install}")
 
 
 def scenario_table(scenarios: Mapping[str, Path]) -> RenderableType:

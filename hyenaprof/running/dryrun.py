@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyenaprof.errors import WorkerError
 from hyenaprof.model import DType
 from hyenaprof.operators import entry_of
 from hyenaprof.pipe import Describe, DescribeAnswer, VisitRules
@@ -16,7 +17,7 @@ from hyenaprof.running.ledger import Ledger
 from hyenaprof.running.plan import Iteration, pairings_at
 from hyenaprof.running.rounds import BREADTH_ROUNDS, still_needed_s
 from hyenaprof.running.runner import SweepRequest
-from hyenaprof.running.workers import Side, Worker
+from hyenaprof.running.workers import Refused, Side, Worker
 
 LIMIT_S = 60.0
 
@@ -56,6 +57,8 @@ def plan_of(request: SweepRequest) -> tuple[PlannedVisit, ...]:
             iterations = _iterations(scenario, worker.hello.device_kind)
             points = tuple(point for iteration in iterations for point in iteration.points)
             costs = worker.ask(Describe(points=points), DescribeAnswer, limit_s=LIMIT_S).costs
+        except Refused as refused:
+            raise WorkerError(f"no plan: {refused.reason}", hint="`hyenaprof list` shows what runs here") from None
         finally:
             worker.close()
     for point, cost in zip(points, costs, strict=True):

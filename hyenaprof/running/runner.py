@@ -104,7 +104,8 @@ class Sweep:
         self._pairings: dict[int, tuple[Pairing, ...]] = {}
         self._left_out: dict[Iteration, float] = {}
         """Iterations over the budget, with the predicted seconds of one call."""
-        self._red: dict[Side, tuple[Outcome, str]] = {}
+        self._told: set[Side] = set()
+        """Sides whose failure before the first visit was shown already."""
 
     def run(self) -> None:
         """Measures until nothing is wanting, or the budget is spent."""
@@ -152,8 +153,16 @@ class Sweep:
             length, session.scenario, sides=self._sides, dtypes=session.dtypes, device=session.device
         )
         for iteration in self._iterations(self._pairings[length]):
-            session.describe(iteration.side, iteration.points)
-            self._judge(iteration)
+            if self._described(iteration):
+                self._judge(iteration)
+
+    def _described(self, iteration: Iteration) -> bool:
+        try:
+            self._session.describe(iteration.side, iteration.points)
+        except Refused as refused:
+            self._close(iteration, refused)
+            return False
+        return True
 
     def _judge(self, iteration: Iteration) -> None:
         """Closes an iteration that is known not to work before it is tried."""
@@ -172,21 +181,21 @@ class Sweep:
         try:
             check = self._session.check(iteration)
         except Refused as refused:
-            if refused.worker_lost:
-                self._session.workers.drop(iteration.side)
-            reason = f"verification: {refused.reason}" if refused.outcome is not Outcome.UNSUPPORTED else refused.reason
-            self._close(iteration, refused.outcome, reason)
+            self._close(iteration, refused)
             return
         if not check.passed:
             worst = check.worst
             error = "not finite" if worst.error is None else f"error {worst.error:.2g}, tolerance {worst.tolerance:.0e}"
-            self._close(iteration, Outcome.INCORRECT, f"{worst.quantity}: {error} against the {check.method}")
+            self._close(iteration, Refused.of(Outcome.INCORRECT, f"{worst.quantity}: {error}, by the {check.method}"))
 
-    def _close(self, iteration: Iteration, outcome: Outcome, reason: str) -> None:
-        self._session.skip(self._ledger.open_points(iteration), outcome, reason, side=iteration.side)
-        if iteration.side not in self._red:
-            self._red[iteration.side] = (outcome, reason)
-            self._session.display.failed(iteration, outcome, reason)
+    def _close(self, iteration: Iteration, refused: Refused) -> None:
+        """Journals that an iteration is not tried, and tells of it once a side."""
+        if refused.worker_lost:
+            self._session.workers.drop(iteration.side)
+        self._session.skip(self._ledger.open_points(iteration), refused.outcome, refused.reason, side=iteration.side)
+        if iteration.side not in self._told:
+            self._told.add(iteration.side)
+            self._session.display.failed(iteration, refused.outcome, refused.reason)
 
     def _out_of_memory_before(self, iteration: Iteration) -> str | None:
         point = iteration.points[0]

@@ -62,6 +62,11 @@ class Refused(Exception):  # noqa: N818 -- an outcome, not an error
         self.reason = refusal.reason
         self.worker_lost = worker_lost
 
+    @classmethod
+    def of(cls, outcome: Outcome, reason: str) -> Refused:
+        """An outcome that the parent concluded from what a worker said."""
+        return cls(Refusal(outcome=outcome, reason=reason), worker_lost=False)
+
 
 class Worker:
     """One worker process in a process group of its own.
