@@ -7,7 +7,6 @@ import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -154,9 +153,13 @@ class Point(OnDisk):
     seed: int = 0
     options: Options = ()
 
-    @cached_property
+    @property
     def id(self) -> str:
-        """Twelve hexadecimal digits, equal for equal points on every machine."""
+        """Twelve hexadecimal digits, equal for equal points on every machine.
+
+        No cached_property: that adds a key to the model's `__dict__`, and pydantic then writes a model inside a union
+        loosely, True as 1.
+        """
         return stable_hash(self.model_dump(mode="json"))
 
     @property
@@ -210,7 +213,7 @@ class Fingerprint(OnDisk):
     software: dict[str, FactValue]
     protocol: dict[str, FactValue]
 
-    @cached_property
+    @property
     def id(self) -> str:
         """Twelve hexadecimal digits over the three parts."""
         return stable_hash(self.model_dump(mode="json"))

@@ -22,6 +22,7 @@ class OperatorEntry:
         exponent: Growth of time with L in the limit of long sequences.
         paper: Title and arXiv number.
         options: Every option with its default; an unknown one is an error.
+        install: The exact install line of each implementation that needs more than the package's own dependencies.
     """
 
     target: str
@@ -30,6 +31,7 @@ class OperatorEntry:
     exponent: float
     paper: str
     options: Mapping[str, OptionDefault] = field(default_factory=dict)
+    install: Mapping[str, str] = field(default_factory=dict)
 
 
 OPERATORS: dict[str, OperatorEntry] = {

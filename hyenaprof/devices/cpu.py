@@ -1,0 +1,82 @@
+"""The CPU: a wall clock, preemption and load counters, memory that glibc would rather keep."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hyenaprof.devices.allocations import profiled
+from hyenaprof.devices.base import MARGIN_BYTES, Device, Load, MemoryReading, Spans, Step, Timer, process_cpu_s
+from hyenaprof.devices.procfs import available_memory_bytes, busy_cpu_s, cpu_facts, stalled_cpu_s
+from hyenaprof.model import DeviceState, FactValue
+
+_FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
+
+
+class WallTimer(Timer):
+    """Reads `perf_counter_ns`: on a CPU a call has ended when it returns."""
+
+    def __init__(self) -> None:
+        self._started_ns: list[int] = []
+        self._stopped_ns: list[int] = []
+
+    def start(self) -> None:
+        """Begins a step."""
+        self._started_ns.append(time.perf_counter_ns())
+
+    def stop(self) -> None:
+        """Ends the step begun last."""
+        self._stopped_ns.append(time.perf_counter_ns())
+
+    def spans(self) -> Spans:
+        """Seconds of every step."""
+        pairs = zip(self._started_ns, self._stopped_ns, strict=True)
+        return Spans(device_s=tuple((stop - start) * 1e-9 for start, stop in pairs), host_s=None)
+
+
+class CPU(Device):
+    """The machine's processor, with the threads this process was given."""
+
+    kind = "cpu"
+    clock = "perf_counter"
+
+    def timer(self) -> Timer:
+        """A wall clock."""
+        return WallTimer()
+
+    def preemptions(self) -> int:
+        """Involuntary context switches of all threads of this process."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+    def load(self) -> Load:
+        """CPU seconds of this process and of everybody on its CPUs, and the time somebody waited for one."""
+        return Load(cpu_s=process_cpu_s(), busy_s=busy_cpu_s(os.sched_getaffinity(0)), stalled_s=stalled_cpu_s())
+
+    def release(self) -> None:
+        """Hands freed heap pages back to the system."""
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+        if trim is not None:
+            trim(0)
+
+    def meter(self, steps: Sequence[Step]) -> MemoryReading:
+        """Integrates the profiler's allocation events."""
+        return profiled(steps)
+
+    def available_bytes(self) -> int:
+        """Free memory of the machine or of this process's cgroup, less the margin."""
+        return max(0, available_memory_bytes() - MARGIN_BYTES)
+
+    def state(self) -> DeviceState | None:
+        """The first core's clock, where the system shows it."""
+        try:
+            return DeviceState(clock_mhz=int(_FREQUENCY.read_text()) / 1000)
+        except (OSError, ValueError):
+            return None
+
+    def describe(self) -> dict[str, FactValue]:
+        """Model, cores, vector instructions, memory."""
+        return cpu_facts()

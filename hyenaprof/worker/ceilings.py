@@ -1,0 +1,149 @@
+"""What the machine does at best, measured: copy by working set, matrix multiplication by dtype, real FFT by points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from hyenaprof.devices.base import Device
+from hyenaprof.model import CeilingsLine, Cost, DType, Phase, Visit
+from hyenaprof.operators.base import TORCH_DTYPES
+from hyenaprof.pipe import VisitRules
+from hyenaprof.units import format_rate
+from hyenaprof.worker.iteration import Iteration
+from hyenaprof.worker.measure import take
+
+_REPETITIONS = 5
+_TOLERATED = 1.1
+"""A ceiling is the best of five: a number up to 10 % beyond it is still within what a quieter moment gives."""
+_MIB = 1024**2
+_LAUNCHES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Something with a known amount of work: FLOPs, bytes or launches."""
+
+    name: str
+    call: Callable[..., Tensor]
+    inputs: tuple[Tensor, ...]
+    amount: float
+    cost: Cost
+
+
+def measure_ceilings(device: Device, *, quick: bool, fingerprint_id: str) -> CeilingsLine:
+    """Measures every ceiling, best of five; about 3 s when quick."""
+    rules = VisitRules(window_s=0.02 if quick else 0.2, min_samples=3, floor_samples=3, cache="hot")
+    spread: dict[str, float] = {}
+
+    def best(workload: Workload) -> float:
+        rates = [_rate(workload, device, rules, repetition) for repetition in range(_REPETITIONS)]
+        spread[workload.name] = (max(rates) - min(rates)) / max(rates)
+        return max(rates)
+
+    dtypes = _dtypes(device)
+    return CeilingsLine(
+        device=device.kind,
+        copy_bytes_per_s={size: best(_copy(size, device)) for size in _copy_sizes(device, quick=quick)},
+        gemm_flops_per_s={dtype.value: best(_gemm(dtype, device)) for dtype in dtypes},
+        fft_flops_per_s={points: best(_fft(points, device)) for points in _fft_points(quick=quick)},
+        launch_s=1 / best(_launch(device)),
+        spread=spread,
+        fingerprint_id=fingerprint_id,
+    )
+
+
+def _rate(workload: Workload, device: Device, rules: VisitRules, repetition: int) -> float:
+    iteration = Iteration(workload.call, workload.inputs, with_gradients=False)
+    steps = (device.enact(iteration.forward, None, workload.cost, round_index=repetition),)
+    samples = take(iteration, steps, (Phase.FORWARD,), device, rules)
+    return workload.amount / median(samples.clean(Phase.FORWARD))
+
+
+def _cost(name: str, *, flops: float, moved_bytes: float) -> Cost:
+    return Cost(flops=flops, bytes=moved_bytes, need_bytes=moved_bytes, source=name)
+
+
+def _copy_sizes(device: Device, *, quick: bool) -> tuple[int, ...]:
+    """Working sets in bytes, from inside a core's cache to far beyond the last level."""
+    sizes = (_MIB, 8 * _MIB, 64 * _MIB, 512 * _MIB) if quick else tuple(_MIB << shift for shift in range(11))
+    return tuple(size for size in sizes if size * 4 < device.available_bytes())
+
+
+def _copy(size: int, device: Device) -> Workload:
+    source = torch.randn(size // 8, device=device.torch_device)
+    target = torch.empty_like(source)
+    name = f"copy {size // _MIB} MiB"
+    return Workload(name, target.copy_, (source,), size, _cost(name, flops=0, moved_bytes=size))
+
+
+def _dtypes(device: Device) -> tuple[DType, ...]:
+    """On a CPU float32 alone: without native support a 16-bit product takes minutes, and with it nothing here needs it."""
+    if device.torch_device.type != "cuda":
+        return (DType.FLOAT32, DType.FLOAT64)
+    return (DType.FLOAT32, DType.BFLOAT16, DType.FLOAT16)
+
+
+def _gemm(dtype: DType, device: Device) -> Workload:
+    n = 8192 if device.torch_device.type == "cuda" else 1024
+    a = torch.randn(n, n, device=device.torch_device).to(TORCH_DTYPES[dtype])
+    name = f"gemm {dtype}"
+    flops = 2.0 * n**3
+    return Workload(name, torch.mm, (a, a.T.contiguous()), flops, _cost(name, flops=flops, moved_bytes=3 * a.nbytes))
+
+
+def _fft_points(*, quick: bool) -> tuple[int, ...]:
+    return (2048, 32768, 262144) if quick else tuple(2**power for power in range(11, 22))
+
+
+def _fft(points: int, device: Device) -> Workload:
+    batch = max(1, 2**20 // points)
+    u = torch.randn(batch, points, device=device.torch_device)
+    name = f"fft {points}"
+    flops = 2.5 * batch * points * math.log2(points)
+    return Workload(name, torch.fft.rfft, (u,), flops, _cost(name, flops=flops, moved_bytes=2 * u.nbytes))
+
+
+def _launch(device: Device) -> Workload:
+    one = torch.zeros(1, device=device.torch_device)
+
+    def launches(tensor: Tensor) -> Tensor:
+        for _ in range(_LAUNCHES):
+            tensor.add_(1.0)
+        return tensor
+
+    return Workload("launch", launches, (one,), _LAUNCHES, _cost("launch", flops=0, moved_bytes=0))
+
+
+def implausible(visit: Visit, cost: Cost, ceilings: CeilingsLine) -> str | None:
+    """Says why a visit's time cannot be true: its work exceeds a measured ceiling by more than 10 %.
+
+    FLOPs are held against matrix multiplication in the point's dtype, least bytes against copying a working set of that
+    size or larger. None where nothing is exceeded or the ceiling is not known.
+    """
+    if not visit.latency_s:
+        return None
+    typical_s = median(visit.clean_s)
+    dtype = visit.point.dtype.value
+    return _beyond(
+        cost.flops / typical_s, ceilings.gemm_flops_per_s.get(dtype), "FLOP", f"{dtype} matrix multiplication"
+    ) or _beyond(cost.bytes / typical_s, _copy_ceiling(cost.bytes, ceilings), "B", "copying as much")
+
+
+def _beyond(rate: float, ceiling: float | None, unit: str, what: str) -> str | None:
+    if ceiling is None or rate <= _TOLERATED * ceiling:
+        return None
+    return f"{format_rate(rate, unit)} is {rate / ceiling:.3g}x the {format_rate(ceiling, unit)} measured for {what}"
+
+
+def _copy_ceiling(working_set: float, ceilings: CeilingsLine) -> float | None:
+    """The best rate at half that working set or more: a point partly in cache is not called implausible."""
+    rates = ceilings.copy_bytes_per_s
+    if not rates:
+        return None
+    return max((rate for size, rate in rates.items() if size >= working_set / 2), default=rates[max(rates)])

@@ -1,0 +1,267 @@
+"""Takes time: the only file that does. One visit is a warm-up until stable, then samples until enough."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+
+from torch import Tensor
+
+from hyenaprof.devices.base import Device, Load, Step
+from hyenaprof.model import DeviceState, Outcome, Phase, Point, Visit
+from hyenaprof.operators.base import Operator
+from hyenaprof.pipe import VisitRules
+from hyenaprof.worker.contention import FEWEST_CLEAN, contention
+from hyenaprof.worker.iteration import Iteration, enacted, prepare, reading
+from hyenaprof.worker.stopping import enough, settled
+
+Report = Callable[[str, int, float | None], None]
+"""Called between samples with what is being done, the samples so far and the last one's seconds."""
+
+
+def silent(text: str, samples: int, last_s: float | None) -> None:
+    """A Report that tells nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One timed iteration. Seconds; `steps_s` has one entry a step."""
+
+    steps_s: tuple[float, ...]
+    host_s: float | None
+    offset_s: float
+    preempted: bool
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of all steps."""
+        return sum(self.steps_s)
+
+
+@dataclass(slots=True)
+class Samples:
+    """What one visit saw, before it is read as phases."""
+
+    taken: list[Sample] = field(default_factory=list)
+    started_at: float = 0.0
+    setup_s: float = 0.0
+    warmup_s: float = 0.0
+    cpu_s: float | None = None
+    energy_j: float | None = None
+    state: DeviceState | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """Samples during which the process was preempted; none where fewer than five would be left."""
+        marked = tuple(index for index, sample in enumerate(self.taken) if sample.preempted)
+        return marked if len(self.taken) - len(marked) >= FEWEST_CLEAN else ()
+
+    def read(self, phase: Phase) -> tuple[float, ...]:
+        """Seconds of one phase, sample by sample, dropped ones included."""
+        return tuple(reading(phase, sample.steps_s) for sample in self.taken)
+
+    def clean(self, phase: Phase) -> tuple[float, ...]:
+        """Seconds of one phase without the dropped samples."""
+        dropped = set(self.dropped)
+        return tuple(value for index, value in enumerate(self.read(phase)) if index not in dropped)
+
+
+def visit(
+    points: Sequence[Point],
+    operator: Operator,
+    device: Device,
+    rules: VisitRules,
+    *,
+    round_index: int,
+    order: int,
+    fingerprint_id: str,
+    report: Report = silent,
+) -> tuple[Visit, ...]:
+    """Times points that share one iteration (one forward, or backward and training) and gives one visit a point.
+
+    Raises:
+        Unsupported: The implementation cannot run here.
+    """
+    began = time.perf_counter()
+    iteration = prepare(operator, points[0], device)
+    built_s = time.perf_counter() - began
+    steps = enacted(iteration, points[0], operator, device, round_index=round_index)
+    phases = tuple(point.phase for point in points)
+    samples = take(iteration, steps, phases, device, rules, report=report)
+    samples.setup_s += built_s
+    return tuple(
+        Visit(
+            point=point,
+            round=round_index,
+            order=order,
+            outcome=Outcome.OK,
+            latency_s=samples.read(point.phase),
+            dropped=samples.dropped,
+            offset_s=tuple(sample.offset_s for sample in samples.taken),
+            host_s=tuple(sample.host_s for sample in samples.taken if sample.host_s is not None),
+            warmup_s=samples.warmup_s,
+            setup_s=samples.setup_s,
+            cpu_s=samples.cpu_s,
+            energy_j=None if point.phase is Phase.BACKWARD else samples.energy_j,
+            state=samples.state,
+            started_at=samples.started_at,
+            fingerprint_id=fingerprint_id,
+            warnings=samples.warnings,
+        )
+        for point in points
+    )
+
+
+def time_callable(
+    fn: Callable[..., Tensor], inputs: tuple[Tensor, ...], device: Device, rules: VisitRules, *, gradients: bool = False
+) -> Samples:
+    """Times `fn(*inputs)` in this process: the engine without an operator, a journal or a second process.
+
+    Args:
+        fn: Returns one tensor; nothing it leaves behind is dropped.
+        inputs: Made by the caller, on the device.
+        device: Where `fn` runs.
+        rules: When to stop.
+        gradients: Also run the backward pass, so that backward and training can be read.
+    """
+    iteration = Iteration(fn, inputs, with_gradients=gradients)
+    phases = (Phase.BACKWARD, Phase.TRAINING) if gradients else (Phase.FORWARD,)
+    return take(iteration, iteration.steps, phases, device, rules)
+
+
+def take(
+    iteration: Iteration,
+    steps: tuple[Step, ...],
+    phases: Sequence[Phase],
+    device: Device,
+    rules: VisitRules,
+    *,
+    report: Report = silent,
+) -> Samples:
+    """Warms up, then samples until every phase is known well enough or the window is spent.
+
+    Args:
+        iteration: What is timed.
+        steps: Its steps, as the device runs them.
+        phases: What is read off each iteration.
+        device: Whose clock is read.
+        rules: When to stop.
+        report: Told of progress, between samples.
+    """
+    samples = Samples()
+    with _no_collection():
+        bench = _Bench(iteration, steps, device, rules)
+        report("warming up", 0, None)
+        bench.warm_up()
+        samples.warmup_s = sum(bench.calls_s)
+        samples.setup_s = bench.capture() if rules.cuda_graph else 0.0
+        before, joules, started = device.load(), device.energy_j(), time.perf_counter()
+        samples.started_at = time.time()
+        _collect(samples, bench, phases, report)
+        samples.state = device.state()
+        device.synchronize()
+        elapsed_s = time.perf_counter() - started
+    _account(samples, before, device, elapsed_s)
+    samples.energy_j = _energy_per_call(samples, joules, device.energy_j(), elapsed_s)
+    return samples
+
+
+def _collect(samples: Samples, bench: _Bench, phases: Sequence[Phase], report: Report) -> None:
+    started_s, spent_s = bench.device.now_s(), 0.0
+    while True:
+        sample = bench.sample(started_s)
+        samples.taken.append(sample)
+        spent_s += sample.total_s
+        report("sampling", len(samples.taken), sample.total_s)
+        if enough(len(samples.taken), spent_s, bench.rules, lambda: [samples.clean(phase) for phase in phases]):
+            return
+
+
+@dataclass(slots=True)
+class _Bench:
+    """One iteration clamped to a device: warms it up and takes its samples."""
+
+    iteration: Iteration
+    steps: tuple[Step, ...]
+    device: Device
+    rules: VisitRules
+    calls_s: list[float] = field(default_factory=list)
+    """Seconds of each warm-up call."""
+
+    def warm_up(self) -> None:
+        """Calls until stable; not at all where this run has warmed the point up before."""
+        while self.rules.warm_calls and not (self.calls_s and settled(self.calls_s, self.rules)):
+            self.calls_s.append(self.sample(0.0).total_s)
+
+    def capture(self) -> float:
+        """Turns the steps into graph replays and gives the seconds that took."""
+        began = time.perf_counter()
+        self.steps = self.device.capture(self.steps)
+        return time.perf_counter() - began
+
+    def sample(self, started_s: float) -> Sample:
+        """One iteration on a fresh timer; its result is dropped afterwards, outside the timed steps."""
+        device = self.device
+        device.synchronize()
+        if self.rules.cache == "cold":
+            device.flush_cache()
+        device.fill_queue(self._launch_s())
+        preempted = device.preemptions()
+        timer = device.timer()
+        began_s = device.now_s()
+        for index, step in enumerate(self.steps):
+            if index:
+                self.iteration.make_cotangent()
+            timer.start()
+            step()
+            timer.stop()
+        spans = timer.spans()
+        preempted = (device.preemptions() or 0) - (preempted or 0)
+        self.iteration.clear()
+        return Sample(spans.device_s, spans.host_s, offset_s=began_s - started_s, preempted=preempted > 0)
+
+    def _launch_s(self) -> float:
+        """Seconds for which the queue must be kept full while the host launches one sample."""
+        if not self.device.asynchronous or not self.calls_s:
+            return 0.0
+        typical_s = median(self.calls_s[len(self.calls_s) // 2 :])
+        return 0.0 if typical_s > _LONG_LAUNCH_S else max(_SHORTEST_LAUNCH_S, 2 * typical_s)
+
+
+_LONG_LAUNCH_S = 0.05
+"""A call longer than this hides its own launch gaps: no operator takes more than a few thousand launches."""
+_SHORTEST_LAUNCH_S = 1e-3
+
+
+def _account(samples: Samples, before: Load, device: Device, elapsed_s: float) -> None:
+    """Sets CPU seconds and warnings from the counters before and after."""
+    after = device.load()
+    samples.cpu_s = after.cpu_s - before.cpu_s
+    preempted = sum(sample.preempted for sample in samples.taken)
+    samples.warnings = contention(before, after, elapsed_s=elapsed_s, preempted=preempted, samples=len(samples.taken))
+
+
+def _energy_per_call(samples: Samples, before_j: float | None, after_j: float | None, elapsed_s: float) -> float | None:
+    """Joules per call, None unless the samples filled a window of a second almost wholly: the counter ticks slowly."""
+    if before_j is None or after_j is None or elapsed_s < 1.0:
+        return None
+    if sum(sample.total_s for sample in samples.taken) < 0.9 * elapsed_s:
+        return None
+    return (after_j - before_j) / len(samples.taken)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keeps Python's garbage collector out of the samples."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

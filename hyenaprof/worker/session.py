@@ -1,0 +1,142 @@
+"""One worker's life between hello and the closing of the pipe: the device it holds and the requests it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+import hyenaprof
+from hyenaprof.devices.base import Device, resolve
+from hyenaprof.errors import WorkerError
+from hyenaprof.model import Point
+from hyenaprof.operators.base import Operator, load
+from hyenaprof.pipe import (
+    PIPE_VERSION,
+    AnyAnswer,
+    AnyRequest,
+    Availability,
+    AvailabilityAnswer,
+    CeilingsAnswer,
+    Describe,
+    DescribeAnswer,
+    Hello,
+    HelloAnswer,
+    Measure,
+    MeasureAnswer,
+    MeasureCeilings,
+    MeasureMemory,
+    MemoryAnswer,
+    Verify,
+    VerifyAnswer,
+)
+from hyenaprof.worker.ceilings import measure_ceilings
+from hyenaprof.worker.fingerprint import Protocol, take_fingerprint
+from hyenaprof.worker.measure import Report, visit
+from hyenaprof.worker.memory import peak_memory
+from hyenaprof.worker.probe import availability
+
+
+@dataclass(slots=True)
+class Session:
+    """Answers requests on one device.
+
+    Before the first hello there is no device, and every other request is an error.
+    """
+
+    device: Device | None = None
+    fingerprint_id: str = ""
+
+    def answer(self, body: AnyRequest, report: Report) -> AnyAnswer:  # noqa: PLR0911 -- one a verb
+        """Gives the answer to one request; what it raises becomes a refusal."""
+        match body:
+            case Hello():
+                return self._hello(body)
+            case Describe():
+                return _describe(body)
+            case Availability():
+                return AvailabilityAnswer(statuses=availability(body.operators, self._held()))
+            case Verify():
+                return self._verify(body)
+            case MeasureMemory():
+                return self._memory(body)
+            case Measure():
+                return self._measure(body, report)
+            case MeasureCeilings():
+                line = measure_ceilings(self._held(), quick=body.quick, fingerprint_id=self.fingerprint_id)
+                return CeilingsAnswer(line=line)
+
+    def _held(self) -> Device:
+        if self.device is None:
+            raise WorkerError("the first request must be hello")
+        return self.device
+
+    def _hello(self, body: Hello) -> HelloAnswer:
+        if body.threads is not None:
+            torch.set_num_threads(body.threads)
+        for entry in body.operators:
+            load(entry, {})
+        self.device = resolve(body.device)
+        fingerprint = take_fingerprint(self.device, Protocol(threads=torch.get_num_threads()))
+        self.fingerprint_id = fingerprint.id
+        return HelloAnswer(
+            pipe_version=PIPE_VERSION,
+            hyenaprof=hyenaprof.__version__,
+            fingerprint=fingerprint,
+            device_kind=self.device.kind,
+            available_bytes=self.device.available_bytes(),
+            threads=torch.get_num_threads(),
+            warnings=self.device.warnings(),
+        )
+
+    def _verify(self, body: Verify) -> VerifyAnswer:
+        device = self._held()
+        point = body.point.model_copy(update={"shape": device.materialise(body.point.shape)})
+        from hyenaprof.worker.verify import verify, verify_at_length  # loads nothing that a timing worker needs
+
+        check = verify_at_length if body.at_length else verify
+        line = check(_operator(point), point, device.torch_device, self.fingerprint_id)
+        return VerifyAnswer(check=line if point == body.point else line.model_copy(update={"point": body.point}))
+
+    def _memory(self, body: MeasureMemory) -> MemoryAnswer:
+        points = _one_iteration(body.points)
+        return peak_memory(points, _operator(points[0]), self._held(), fingerprint_id=self.fingerprint_id)
+
+    def _measure(self, body: Measure, report: Report) -> MeasureAnswer:
+        points = _one_iteration(body.points)
+        visits = visit(
+            points,
+            _operator(points[0]),
+            self._held(),
+            body.rules,
+            round_index=body.round,
+            order=body.order,
+            fingerprint_id=self.fingerprint_id,
+            report=report,
+        )
+        return MeasureAnswer(visits=visits)
+
+
+def _operator(point: Point) -> Operator:
+    return load(point.operator, dict(point.options))
+
+
+def _one_iteration(points: Sequence[Point]) -> Sequence[Point]:
+    """The points, which must differ in phase alone and share one iteration.
+
+    Raises:
+        WorkerError: They do not.
+    """
+    same = {(point.reading(points[0].phase), point.phase.has_gradients) for point in points}
+    if len(same) != 1:
+        raise WorkerError("points of one request must share one iteration: one forward, or backward and training")
+    return points
+
+
+def _describe(body: Describe) -> DescribeAnswer:
+    costs = tuple(
+        _operator(point).cost(point.implementation, point.shape, point.scope, phase=point.phase, dtype=point.dtype)
+        for point in body.points
+    )
+    return DescribeAnswer(costs=costs)
