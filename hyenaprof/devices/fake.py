@@ -72,23 +72,24 @@ def _of(table: dict[str, _Set], point: Point | None) -> _Set | None:
 
 @dataclass(slots=True)
 class _Clock:
-    now_s: float = 0.0
+    now_ns: int = 0
+    """Whole nanoseconds, so that a difference does not depend on how late it is."""
 
 
 class _VirtualTimer(Timer):
     def __init__(self, clock: _Clock) -> None:
         self._clock = clock
-        self._marks: list[float] = []
+        self._marks: list[int] = []
 
     def start(self) -> None:
-        self._marks.append(self._clock.now_s)
+        self._marks.append(self._clock.now_ns)
 
     def stop(self) -> None:
-        self._marks.append(self._clock.now_s)
+        self._marks.append(self._clock.now_ns)
 
     def spans(self) -> Spans:
         pairs = zip(self._marks[::2], self._marks[1::2], strict=True)
-        return Spans(device_s=tuple(stop - start for start, stop in pairs), host_s=None)
+        return Spans(device_s=tuple((stop - start) * 1e-9 for start, stop in pairs), host_s=None)
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class FakeStep:
         if not self.ran:
             self.step()
             self.ran = True
-        self.clock.now_s += self.typical_s * math.exp(self.random.gauss(0.0, self.noise))
+        self.clock.now_ns += round(1e9 * self.typical_s * math.exp(self.random.gauss(0.0, self.noise)))
 
 
 class Fake(Device):
@@ -123,7 +124,7 @@ class Fake(Device):
     clock = "virtual"
     meters_warm = True
     longest: ClassVar[int] = 32
-    """Tokens that are really made; a sixteenth odd one is kept for odd lengths."""
+    """Tokens that are really made, one more for an odd length."""
 
     def __init__(self, index: int | None = None) -> None:
         super().__init__(index)
@@ -139,7 +140,7 @@ class Fake(Device):
 
     def now_s(self) -> float:
         """Virtual seconds since the device was made."""
-        return self._clock.now_s
+        return self._clock.now_ns * 1e-9
 
     def enact(self, step: Step, point: Point | None, cost: Cost, *, round_index: int) -> Step:
         """The step with its analytic time, or with the fault that was ordered for it."""
