@@ -1,0 +1,165 @@
+"""What a report reads: a run with its summaries and crossovers, worked out once for all sections."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hyenaprof.analysis import crossover as crossovers
+from hyenaprof.analysis import stats
+from hyenaprof.model import Comparison, Crossover, Curve, DType, Outcome, Phase, Record, Scope, Summary
+from hyenaprof.records.store import Run
+from hyenaprof.report.words import device_name
+
+PRECISION = {"cuda": 0.01}
+PRECISION_ELSEWHERE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A point with its summary; no summary where it was not measured."""
+
+    record: Record
+    summary: Summary | None
+
+    @property
+    def length(self) -> int:
+        """Tokens."""
+        return self.record.point.shape.length
+
+    @property
+    def predicted_s(self) -> float | None:
+        """Seconds from the cost model, only where nothing was measured."""
+        return self.record.predicted_s if self.summary is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What curves share to be drawn together."""
+
+    scope: Scope
+    phase: Phase
+    batch: int
+    width: int
+    heads: int
+    dtype: DType
+    device: str
+
+    @property
+    def place(self) -> tuple[Scope, int, int, int, DType, str]:
+        """The setting without its phase."""
+        return (self.scope, self.batch, self.width, self.heads, self.dtype, self.device)
+
+    @property
+    def shape(self) -> str:
+        """`B=1 D=768 H=12`."""
+        return f"B={self.batch} D={self.width} H={self.heads}"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """All findings of one setting, with the crossovers between its curves."""
+
+    setting: Setting
+    number: int
+    """Place in the report, from 1."""
+    findings: tuple[Finding, ...]
+    latency: tuple[Crossover, ...]
+    memory: tuple[Crossover, ...]
+    operators: tuple[str, ...]
+    """The scenario's, in its order."""
+
+    def curves(self) -> Iterator[tuple[Curve, tuple[Finding, ...]]]:
+        """Each curve with its findings by length, operators in the scenario's order."""
+        grouped: dict[Curve, list[Finding]] = defaultdict(list)
+        for finding in self.findings:
+            grouped[finding.record.point.curve].append(finding)
+        places = {name: place for place, name in enumerate(self.operators)}
+        for curve in sorted(grouped, key=lambda curve: (places.get(curve.operator, len(places)), curve)):
+            yield curve, tuple(sorted(grouped[curve], key=lambda finding: finding.length))
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """All lengths in tokens, ascending."""
+        return tuple(sorted({finding.length for finding in self.findings}))
+
+    def comparison(self, crossover: Crossover, length: int) -> Comparison | None:
+        """A pair's ratio at a length."""
+        return next((c for c in crossover.comparisons if c.length == length), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """A run, read: what every section and the terminal's summary are made from."""
+
+    run: Run
+    points: tuple[Finding, ...]
+    panels: tuple[Panel, ...]
+    names: dict[str, str]
+    """Shortest unambiguous name of each curve's label."""
+
+    @property
+    def crossovers(self) -> tuple[Crossover, ...]:
+        """In time, over all panels."""
+        return tuple(crossover for panel in self.panels for crossover in panel.latency)
+
+    @property
+    def places(self) -> tuple[tuple[Panel, ...], ...]:
+        """Panels that differ in nothing but their phase, together."""
+        grouped: dict[object, list[Panel]] = defaultdict(list)
+        for panel in self.panels:
+            grouped[panel.setting.place].append(panel)
+        return tuple(tuple(group) for group in grouped.values())
+
+    def device(self, kind: str) -> str:
+        """Name of the device of a kind, from the fingerprint."""
+        return device_name(self.run.fingerprints.values(), kind)
+
+    def place_words(self, setting: Setting, *, phase: bool = False) -> str:
+        """`layer scope, float32, B=1 D=768 H=12, on Example CPU`."""
+        first = f"{setting.phase} of the {setting.scope}" if phase else f"{setting.scope} scope"
+        return f"{first}, {setting.dtype}, {setting.shape}, on {self.device(setting.device)}"
+
+
+def precision_of(run: Run, device: str) -> float:
+    """Relative half-width of an interval that the run asked for: the scenario's, else the device kind's default."""
+    return run.scenario.precision or PRECISION.get(device, PRECISION_ELSEWHERE)
+
+
+def find(run: Run) -> Findings:
+    """Works out a run's summaries and crossovers from its samples."""
+    points = tuple(Finding(record, _summary(run, record)) for record in run.records)
+    return Findings(
+        run=run,
+        points=points,
+        panels=_panels(points, tuple(run.scenario.operators)),
+        names=crossovers.shared_names(finding.record.point.curve for finding in points),
+    )
+
+
+def _summary(run: Run, record: Record) -> Summary | None:
+    if record.outcome is not Outcome.OK or not any(visit.clean_s for visit in record.visits):
+        return None
+    return stats.summarise(record.visits, precision=precision_of(run, record.point.device))
+
+
+def _panels(points: tuple[Finding, ...], operators: tuple[str, ...]) -> tuple[Panel, ...]:
+    grouped: dict[Setting, list[Finding]] = defaultdict(list)
+    for finding in points:
+        grouped[Setting(*finding.record.point.curve.setting)].append(finding)
+    return tuple(
+        _panel(setting, number, held, operators) for number, (setting, held) in enumerate(grouped.items(), start=1)
+    )
+
+
+def _panel(setting: Setting, number: int, held: list[Finding], operators: tuple[str, ...]) -> Panel:
+    records = [finding.record for finding in held]
+    return Panel(
+        setting=setting,
+        number=number,
+        findings=tuple(held),
+        latency=tuple(crossovers.find_all(records)),
+        memory=tuple(crossovers.find_all(records, metric="peak_memory")),
+        operators=operators,
+    )

@@ -1,0 +1,149 @@
+"""Every point that was asked for, with its outcome: the table behind everything else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from hyenaprof.analysis.sentence import OUTCOME_WORDS
+from hyenaprof.model import Cell, Outcome, Record, Section, Table
+from hyenaprof.report.findings import Finding, Findings
+from hyenaprof.report.words import finite, latency_bounds
+from hyenaprof.units import (
+    UNKNOWN,
+    format_bytes,
+    format_count,
+    format_latency,
+    format_length,
+    format_percent,
+    format_rate,
+)
+
+STRIP_SAMPLES = 32
+STRIP_LEVELS = 64
+HEADER = (
+    "Operator",
+    "Phase",
+    "L",
+    "Outcome",
+    "Median",
+    "95 % interval",
+    "Visits",
+    "Half-width",
+    "Spread within",
+    "Spread between",
+    "Rate",
+    "Work",
+    "Work (paper)",
+    "Peak memory",
+    "Samples",
+    "Notes",
+)
+
+
+def points(findings: Findings) -> Section:
+    """One row a point: measured, failed or left out."""
+    several = len(findings.places) > 1
+    rows = tuple(
+        (*((Cell(_place(finding)),) if several else ()), *_row(findings, finding)) for finding in findings.points
+    )
+    header = ("Setting", *HEADER) if several else HEADER
+    filters = tuple(name for name in ("Setting", "Operator", "Phase", "Outcome") if name in header)
+    return Section(
+        title="Every point",
+        anchor="points",
+        paragraphs=(_tally(findings),),
+        tables=(
+            Table(
+                header,
+                rows,
+                caption="Spread: relative standard deviation of samples within a process (median over visits) and of visit "
+                "medians between processes. Rate: work over median. Samples: up to 32 of all samples, in order, on a "
+                "logarithmic scale from the row's fastest to its slowest.",
+                interactive=True,
+                filters=filters,
+            ),
+        ),
+    )
+
+
+def _tally(findings: Findings) -> str:
+    counts = Counter(finding.record.outcome for finding in findings.points)
+    parts = [f"{counts[outcome]} {OUTCOME_WORDS[outcome]}" for outcome in Outcome if counts[outcome]]
+    visits = sum(len(finding.record.visits) for finding in findings.points)
+    unstable = sum(finding.summary.unstable for finding in findings.points if finding.summary)
+    text = f"{len(findings.points)} points, {visits} visits: {', '.join(parts) or 'none'}."
+    return text + (
+        f" {unstable} are unstable: fewer than five visits, or the precision was not reached." if unstable else ""
+    )
+
+
+def _place(finding: Finding) -> str:
+    point = finding.record.point
+    shape = point.shape
+    return f"{point.scope} {point.dtype} {point.device} B={shape.batch} D={shape.width} H={shape.heads}"
+
+
+def _row(findings: Findings, finding: Finding) -> tuple[Cell, ...]:
+    record, summary = finding.record, finding.summary
+    point, cost = record.point, record.cost
+    median_s = finite(summary.median_s) if summary else None
+    rate = cost.flops / median_s if cost and median_s else None
+    peak = record.memory.peak_bytes if record.memory else None
+    return (
+        Cell(findings.names[point.label]),
+        Cell(str(point.phase)),
+        Cell(format_length(finding.length), sort=finding.length),
+        Cell(OUTCOME_WORDS[record.outcome], tone="" if record.outcome is Outcome.OK else "bad"),
+        _number(median_s, format_latency(median_s)),
+        Cell(latency_bounds(summary) if summary else UNKNOWN, sort=finite(summary.low_s) if summary else None),
+        _number(summary.visits if summary else None, str(summary.visits) if summary else UNKNOWN),
+        _fraction(summary.precision if summary else None),
+        _fraction(summary.within_spread if summary else None),
+        _fraction(summary.between_spread if summary else None),
+        _number(rate, format_rate(rate, "FLOP")),
+        _number(cost.flops if cost else None, format_count(cost.flops if cost else None, "FLOP")),
+        _number(cost.flops_paper if cost else None, format_count(cost.flops_paper if cost else None, "FLOP")),
+        _number(peak, format_bytes(peak)),
+        Cell("", strip=strip_of(record)),
+        Cell("; ".join(notes(finding)), tone="warn" if summary and (summary.unstable or record.warnings) else ""),
+    )
+
+
+def _number(value: float | None, text: str) -> Cell:
+    known = finite(value)
+    return Cell(UNKNOWN, tone="faint") if known is None else Cell(text, sort=known)
+
+
+def _fraction(fraction: float | None) -> Cell:
+    return _number(fraction, format_percent(finite(fraction)))
+
+
+def notes(finding: Finding) -> list[str]:
+    """What qualifies a point: its reason, its prediction, instability and warnings."""
+    record = finding.record
+    told = [record.reason] if record.reason else []
+    if record.inferred:
+        told.append("inferred, not met")
+    if finding.predicted_s is not None:
+        told.append(f"predicted {format_latency(finding.predicted_s)}, not measured")
+    if finding.summary and finding.summary.unstable:
+        told.append("unstable")
+    return [*told, *record.warnings]
+
+
+def strip_of(record: Record) -> tuple[int, ...]:
+    """At most 32 of a point's samples in order, as levels 0 to 63 of their logarithm; empty where all are alike."""
+    samples = [sample for visit in record.visits for sample in visit.clean_s]
+    return quantise(samples[:: -(-len(samples) // STRIP_SAMPLES)]) if samples else ()
+
+
+def quantise(samples: Sequence[float]) -> tuple[int, ...]:
+    """Levels 0 to 63 between the smallest and the largest sample, by their logarithm."""
+    logs = np.log(np.asarray(samples, dtype=np.float64))
+    span = float(logs.max() - logs.min())
+    if not span > 0:
+        return ()
+    return tuple(int(level) for level in np.rint((logs - logs.min()) / span * (STRIP_LEVELS - 1)))

@@ -1,0 +1,30 @@
+"""The table of sections: what a report holds, in order. A new section is one function and its name here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hyenaprof.model import Section
+from hyenaprof.report import answer, charts, evidence, method, points
+from hyenaprof.report.findings import Findings
+
+SECTIONS: dict[str, Callable[[Findings], Section | None]] = {
+    "answer": answer.answer,
+    "time": charts.time,
+    "speed-up": charts.speedup,
+    "memory": charts.memory,
+    "points": points.points,
+    "verification": evidence.verification,
+    "choices": evidence.choices,
+    "bias": evidence.bias,
+    "method": method.method,
+    "fingerprint": method.fingerprint,
+    "reproduce": method.reproduce,
+}
+"""Each gives its section, or None where the run has nothing to say there."""
+
+
+def sections(findings: Findings) -> tuple[Section, ...]:
+    """All sections that have something to say, in the table's order."""
+    made = (build(findings) for build in SECTIONS.values())
+    return tuple(section for section in made if section is not None)

@@ -1,0 +1,151 @@
+"""The house style of every figure: one palette, one set of markers, one way to write an axis.
+
+matplotlib and seaborn are imported inside functions: they take about a second, and the terminal's summary needs neither.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hyenaprof.model import Curve
+from hyenaprof.units import format_length
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, slots=True)
+class Hue:
+    """One colour, for light and for dark ground; both stand off their ground by at least 3 to 1."""
+
+    name: str
+    light: str
+    dark: str
+
+
+BLUE = Hue("blue", "#0b62b0", "#62aef5")
+ORANGE = Hue("orange", "#cc4e00", "#ff9152")
+GREEN = Hue("green", "#00795c", "#3fcf9f")
+PURPLE = Hue("purple", "#9c3587", "#d46bd1")
+AMBER = Hue("amber", "#d08000", "#ddcf28")
+SKY = Hue("sky", "#2a8fb5", "#9fd6ea")
+BROWN = Hue("brown", "#6b3d1e", "#b69b70")
+GREY = Hue("grey", "#646975", "#99a8ae")
+HUES: tuple[Hue, ...] = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BROWN, GREY)
+"""After Okabe and Ito's colour-blind safe set, moved apart until every two differ by at least 11 in CIELAB for each kind of
+colour blindness (Machado et al. 2009) on either ground; markers tell the same a second time."""
+
+INK = Hue("ink", "#1c2128", "#e6e8eb")
+FAINT = Hue("faint", "#59636e", "#a3adb8")
+GRID = Hue("grid", "#dfe3e8", "#30363f")
+PAPER = Hue("paper", "#ffffff", "#14171c")
+
+OPERATOR_HUES: dict[str, Hue] = {"hyena": BLUE, "flash": ORANGE, "attention": GREEN}
+MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
+Dash = tuple[float, tuple[float, ...]]
+"""Offset, then lengths on and off; nothing on and off is a solid line."""
+DASHES: tuple[Dash, ...] = ((0, ()), (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+
+WIDTH_IN, HEIGHT_IN = 5.0, 3.7
+RC = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a label from a journal is text, whatever signs it holds
+    "font.size": 10.0,
+    "axes.labelsize": 10.0,
+    "axes.titlesize": 11.0,
+    "axes.titleweight": "bold",
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": FAINT.light,
+    "axes.labelcolor": INK.light,
+    "text.color": INK.light,
+    "xtick.color": FAINT.light,
+    "ytick.color": FAINT.light,
+    "grid.color": GRID.light,
+    "grid.linewidth": 0.8,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one operator is drawn, everywhere."""
+
+    hue: Hue
+    marker: str
+    dash: Dash
+
+
+def looks(curves: Iterable[Curve]) -> dict[str, Look]:
+    """Gives each curve's label its look: a colour an operator, a marker and a dash an implementation.
+
+    The operators of the palette's table keep their colour in every report; others take what is left, in the order of
+    their names.
+    """
+    labels = sorted({(curve.operator, curve.label) for curve in curves})
+    operators = list(dict.fromkeys(operator for operator, _ in labels))
+    spare = [hue for hue in HUES if hue not in OPERATOR_HUES.values()]
+    strangers = [operator for operator in operators if operator not in OPERATOR_HUES]
+    hues = OPERATOR_HUES | {name: spare[index % len(spare)] for index, name in enumerate(strangers)}
+    ordered = [*OPERATOR_HUES, *strangers]
+    return {
+        label: _look(hues[operator], ordered.index(operator), _rank(label, operator, labels))
+        for operator, label in labels
+    }
+
+
+def _rank(label: str, operator: str, labels: Sequence[tuple[str, str]]) -> int:
+    return [other for name, other in labels if name == operator].index(label)
+
+
+def _look(hue: Hue, place: int, rank: int) -> Look:
+    return Look(hue, MARKERS[(place + 3 * rank) % len(MARKERS)], DASHES[rank % len(DASHES)])
+
+
+@contextmanager
+def canvas(*, height_in: float = HEIGHT_IN, width_in: float = WIDTH_IN) -> Iterator[Axes]:
+    """Gives empty axes in the house style, and closes their figure afterwards."""
+    import matplotlib as mpl
+    import seaborn as sns
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    settings: Any = {**sns.axes_style("ticks"), **RC}  # the stubs want each of 300 keys as a literal
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(width_in, height_in), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        sns.despine(ax=axes)
+        yield axes
+
+
+def length_ticks(low: float, high: float) -> tuple[int, ...]:
+    """Lengths in tokens at which a logarithmic axis is marked: 1k 4k 16k, closer where the range is short."""
+    for step in (2, 1):
+        ticks = tuple(
+            2**power
+            for power in range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
+            if power % step == 0 and low <= 2**power <= high
+        )
+        if len(ticks) >= 3:
+            return ticks
+    return ticks or (round(low),)
+
+
+def set_length_axis(axes: Axes, lengths: Sequence[float]) -> None:
+    """Makes the x axis a logarithmic one of sequence length in tokens."""
+    low, high = min(lengths), max(lengths)
+    axes.set_xscale("log", base=2)
+    pad = 1.12 if low < high else 2.0
+    axes.set_xlim(low / pad, high * pad)
+    ticks = length_ticks(low, high)
+    axes.set_xticks(ticks, [format_length(tick) for tick in ticks])
+    axes.set_xticks(sorted({float(length) for length in lengths} - set(ticks)), minor=True)
+    axes.xaxis.set_minor_formatter(lambda _value, _place: "")
+    axes.set_xlabel("Sequence length L (tokens)")

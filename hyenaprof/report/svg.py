@@ -1,0 +1,90 @@
+"""matplotlib's SVG made fit for a page: deterministic, told apart by name, coloured by the page, values on hover."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING
+
+from hyenaprof.report.style import FAINT, GRID, HUES, INK, PAPER
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PROLOGUE = re.compile(r"\A.*?(?=<svg\b)", re.DOTALL)
+_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+_OPENING = re.compile(r"<svg\b[^>]*>", re.DOTALL)
+_VIEW_BOX = re.compile(r'viewBox="([0-9. ]+)"')
+_ID = re.compile(r'\sid="([^"]*)"')
+_REFERENCE = re.compile(r'(?:xlink:href="#|url\(#)([^")]+)')
+_STYLE = re.compile(r'style="([^"]*)"')
+_COMMENT = re.compile(r"\s*<!--.*?-->", re.DOTALL)
+_FONT = re.compile(r"(font: (?:[a-z]+ )?(?:[0-9]+ )?[0-9.]+px) [^;\"]+")
+_FONT_STACK = "system-ui, sans-serif"
+_VARIABLES: Mapping[str, str] = {
+    hue.light: f"var(--{hue.name}, {hue.light})" for hue in (*HUES, INK, FAINT, GRID, PAPER)
+}
+_HEX = re.compile("|".join(_VARIABLES))
+
+
+def to_svg(axes: Axes, *, name: str, titles: Mapping[str, str]) -> str:
+    """Writes the axes' figure as an SVG element whose text is text, the same bytes for the same figure.
+
+    Args:
+        axes: Drawn axes; artists with a gid named in `titles` get that text on hover.
+        name: Prefix of every id, so that many figures share one page.
+        titles: What an artist says under the pointer, by gid.
+
+    Raises:
+        ValueError: The axes stand in no figure.
+
+    Returns:
+        One `<svg>` element, no prologue, no metadata, its colours as CSS variables with the light ones to fall back on.
+    """
+    import matplotlib as mpl
+
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("axes without a figure cannot be written")
+    buffer = io.StringIO()
+    silent = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata=silent)
+    return _tidy(buffer.getvalue(), name=name, titles=titles)
+
+
+def standalone(svg: str, *, alt: str) -> str:
+    """Makes a file of an inline SVG: light colours on white, so that it can be read on any ground."""
+    plain = re.sub(r"var\(--[a-z]+, (#[0-9a-f]{6})\)", r"\1", svg)
+    opening = _OPENING.match(plain)
+    body = plain[opening.end() :] if opening else plain
+    box = _VIEW_BOX.search(plain)
+    view = box[1] if box else "0 0 100 100"
+    _, _, width, height = view.split()
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img"'
+        f' viewBox="{view}" width="{width}pt" height="{height}pt">\n<title>{escape(alt)}</title>'
+        f'\n<rect width="{width}" height="{height}" fill="{PAPER.light}"/>{body}'
+    )
+
+
+def _tidy(svg: str, *, name: str, titles: Mapping[str, str]) -> str:
+    svg = _COMMENT.sub("", _METADATA.sub("", _PROLOGUE.sub("", svg)))
+    box = _VIEW_BOX.search(svg)
+    svg = _OPENING.sub(f'<svg viewBox="{box[1] if box else "0 0 100 100"}">', svg, count=1)
+    used = set(_REFERENCE.findall(svg))
+    svg = re.sub(
+        r'<g id="([^"]*)">',
+        lambda m: m[0] + (f"<title>{escape(titles[m[1]])}</title>" if m[1] in titles else ""),
+        svg,
+    )
+    svg = _ID.sub(lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
+    svg = re.sub(r'(xlink:href="#|url\(#)', lambda m: f"{m[1]}{name}-", svg)
+    return _STYLE.sub(lambda m: f'style="{_restyle(m[1])}"', svg).strip()
+
+
+def _restyle(style: str) -> str:
+    coloured = _HEX.sub(lambda m: _VARIABLES[m[0]], style)
+    return _FONT.sub(rf"\1 {_FONT_STACK}", coloured)

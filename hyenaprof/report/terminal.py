@@ -1,0 +1,197 @@
+"""What a sweep prints when it ends: numbers per length, one sentence a phase, what failed, what to be wary of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from hyenaprof.analysis.sentence import OUTCOME_WORDS
+from hyenaprof.model import Curve, Outcome
+from hyenaprof.records.store import Run
+from hyenaprof.report.answer import NOTHING_TO_COMPARE, pair_name, sentences
+from hyenaprof.report.findings import Finding, Findings, Panel, find
+from hyenaprof.report.words import begun, latency_bounds, latency_interval, ratio_interval
+from hyenaprof.units import UNKNOWN, format_bytes, format_latency, format_length
+
+AGAINST = "speed-up: over the fastest of those the row's operator challenges, from the same rounds"
+UNSTABLE = "* unstable: fewer than five visits, or the precision was not reached"
+
+
+def summary(run: Run) -> RenderableType:
+    """A run's end: tables of medians, speed-up and memory, then the crossovers, failures and warnings.
+
+    Journal text is shown as text, whatever markup it holds.
+    """
+    findings = find(run)
+    return Group(*_parts(findings))
+
+
+def _parts(findings: Findings) -> Iterator[RenderableType]:
+    if len(findings.places) == 1:
+        yield Text(begun(findings.place_words(findings.panels[0].setting)), style="bold")
+    yield Tables(findings)
+    if len({pair_name(findings, crossover) for crossover in findings.crossovers}) > 1:
+        yield Text(AGAINST, style="dim")
+    if any(finding.summary and finding.summary.unstable for finding in findings.points):
+        yield Text(UNSTABLE, style="dim")
+    yield Text("")
+    for line in sentences(findings) or [NOTHING_TO_COMPARE]:
+        yield Text(line, style="bold")
+    yield from _failures(findings)
+    yield from _warnings(findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """A table a phase: a column an operator where the terminal is wide enough for all of them, else a row."""
+
+    findings: Findings
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """The wide form where every table fits unwrapped, else the tall one."""
+        unlimited = options.update(max_width=1000)
+        wide = [_wide(self.findings, panel) for panel in self.findings.panels]
+        fits = all(Measurement.get(console, unlimited, table).maximum <= options.max_width for table in wide)
+        several = len(self.findings.places) > 1
+        for panel, table in zip(self.findings.panels, wide, strict=True):
+            words = f": {self.findings.place_words(panel.setting)}" if several else ""
+            yield Text(f"\n{panel.setting.phase}{words}", style="bold")
+            yield table if fits else _tall(self.findings, panel)
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in headers:
+        table.add_column(Text(name), justify="left" if name in ("operator", "outcome") else "right", no_wrap=True)
+    return table
+
+
+def _cells(panel: Panel) -> tuple[list[Curve], dict[tuple[str, int], Finding]]:
+    curves = list(panel.curves())
+    return [curve for curve, _ in curves], {(curve.label, f.length): f for curve, held in curves for f in held}
+
+
+def _wide(findings: Findings, panel: Panel) -> Table:
+    curves, cells = _cells(panel)
+    names = [findings.names[curve.label] for curve in curves]
+    pairs = [pair_name(findings, crossover) for crossover in panel.latency]
+    ratios = ["speed-up"] if len(pairs) == 1 else pairs
+    table = _table("L", *names, *ratios, *(f"memory {name}" for name in names))
+    for length in panel.lengths:
+        held = [cells.get((curve.label, length)) for curve in curves]
+        table.add_row(
+            format_length(length),
+            *(_median(finding) for finding in held),
+            *(Text(ratio_interval(panel.comparison(crossover, length))) for crossover in panel.latency),
+            *(Text(_memory(finding)) for finding in held),
+        )
+    return table
+
+
+def _median(finding: Finding | None) -> Text:
+    if finding is None:
+        return Text(UNKNOWN)
+    if finding.summary is None:
+        return Text(OUTCOME_WORDS[finding.record.outcome], style="red")
+    return Text(latency_interval(finding.summary) + _star(finding))
+
+
+def _star(finding: Finding) -> str:
+    return "*" if finding.summary and finding.summary.unstable else " "
+
+
+def _memory(finding: Finding | None) -> str:
+    return format_bytes(finding.record.memory.peak_bytes) if finding and finding.record.memory else UNKNOWN
+
+
+def _tall(findings: Findings, panel: Panel) -> Table:
+    curves, cells = _cells(panel)
+    table = _table("L", "operator", "median", "95 % interval", "n", "speed-up", "memory")
+    for length in panel.lengths:
+        for index, curve in enumerate(curves):
+            finding = cells.get((curve.label, length))
+            if finding is not None:
+                table.add_row(
+                    Text(format_length(length) if index == 0 else ""),
+                    Text(findings.names[curve.label]),
+                    *_tall_numbers(finding),
+                    Text(_speedup(panel, curve, length)),
+                    Text(_memory(finding)),
+                )
+    return table
+
+
+def _tall_numbers(finding: Finding) -> tuple[Text, Text, Text]:
+    held = finding.summary
+    if held is None:
+        return Text(OUTCOME_WORDS[finding.record.outcome], style="red"), Text(UNKNOWN), Text(UNKNOWN)
+    return (
+        Text(format_latency(held.median_s) + _star(finding)),
+        Text(latency_bounds(held, unit=False)),
+        Text(str(held.visits)),
+    )
+
+
+def _speedup(panel: Panel, curve: Curve, length: int) -> str:
+    """The ratio stands in the challenger's row, against the one incumbent; of several, against the fastest there."""
+    held = [
+        comparison
+        for crossover in panel.latency
+        if crossover.challenger == curve and (comparison := panel.comparison(crossover, length)) is not None
+    ]
+    return ratio_interval(min(held, key=lambda comparison: comparison.ratio)) if held else ""
+
+
+def _failures(findings: Findings) -> Iterator[RenderableType]:
+    grouped: dict[tuple[str, Outcome, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for finding in findings.points:
+        record = finding.record
+        if record.outcome is not Outcome.OK:
+            key = (findings.names[record.point.label], record.outcome, record.reason or "")
+            grouped[key][str(record.point.phase)].append(finding.length)
+    if not grouped:
+        return
+    yield Text("\nNot measured", style="bold")
+    for (name, outcome, reason), phases in grouped.items():
+        where = "; ".join(f"{_joined(same)} {_lengths(lengths)}" for same, lengths in _alike(phases))
+        yield Text(f"  {name} {where}: {OUTCOME_WORDS[outcome]}" + (f", {reason}" if reason else ""))
+
+
+def _alike(phases: dict[str, list[int]]) -> list[tuple[list[str], list[int]]]:
+    """Phases that failed at the same lengths, together."""
+    together: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for phase, lengths in phases.items():
+        together[tuple(sorted(lengths))].append(phase)
+    return [(same, list(lengths)) for lengths, same in together.items()]
+
+
+def _joined(words: Sequence[str]) -> str:
+    return ", ".join(words)
+
+
+def _lengths(lengths: Sequence[int]) -> str:
+    return "L=" + ", ".join(format_length(length) for length in dict.fromkeys(lengths))
+
+
+def _warnings(findings: Findings) -> Iterator[RenderableType]:
+    grouped: dict[str, list[str]] = {warning: [] for warning in findings.run.warnings}
+    for finding in findings.points:
+        for warning in finding.record.warnings:
+            grouped.setdefault(warning, []).append(
+                f"{findings.names[finding.record.point.label]} {finding.record.point.phase} L={format_length(finding.length)}"
+            )
+    if not grouped:
+        return
+    yield Text("\nWarnings", style="bold yellow")
+    for warning, places in grouped.items():
+        yield Text(f"  {warning}" + (f" ({_few(places)})" if places else ""))
+
+
+def _few(places: Sequence[str], most: int = 3) -> str:
+    return "; ".join(places[:most]) + (f" and {len(places) - most} more" if len(places) > most else "")
