@@ -11,6 +11,8 @@ UNKNOWN = "–"  # noqa: RUF001 -- the sign for a number that is not known
 KIBI = 1024
 MAX_LENGTH = KIBI**2
 _DURATIONS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_NUMBER = r"[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?"
+"""Exponents too: a scenario written to disk holds a small float as 5e-05."""
 _LENGTH_SUFFIXES = {"": 1, "k": KIBI, "m": KIBI**2}
 
 
@@ -45,7 +47,7 @@ def parse_duration(text: str | float) -> float:
     Raises:
         ScenarioError: Not a positive, finite duration.
     """
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*(ms|s|min|m|h)?", str(text).strip())
+    match = re.fullmatch(rf"({_NUMBER})\s*(ms|s|min|m|h)?", str(text).strip())
     if match is None:
         raise ScenarioError(f"{text!r} is not a duration", hint="write 90s, 10m or 1.5h")
     duration_s = float(match[1]) * _DURATIONS_S[match[2] or "s"]
@@ -60,7 +62,7 @@ def parse_fraction(text: str | float) -> float:
     Raises:
         ScenarioError: Not a number above 0 and at most 1.
     """
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*(%?)", str(text).strip())
+    match = re.fullmatch(rf"({_NUMBER})\s*(%?)", str(text).strip())
     fraction = float(match[1]) / (100 if match[2] else 1) if match else math.nan
     if not 0 < fraction <= 1:
         raise ScenarioError(f"{text!r} is not a fraction above 0 and at most 100%", hint="write 2% or 0.02")

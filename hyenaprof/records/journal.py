@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterable
@@ -87,10 +88,19 @@ class Journal:
         self._sync()
 
     def append(self, lines: Iterable[JournalLine]) -> None:
-        """Writes lines in one piece and waits until they are on disk."""
+        """Writes lines in one piece and waits until they are on disk.
+
+        Raises:
+            JournalError: The disk is full or gone.
+        """
         text = "".join(line.model_dump_json(exclude_defaults=False) + "\n" for line in lines)
-        self._file.write(text.encode())
-        self._sync()
+        try:
+            self._file.write(text.encode())
+            self._sync()
+        except OSError as error:
+            raise JournalError(
+                f"cannot write {NAME}: {error.strerror}", hint="what stood there stands; the same command goes on"
+            ) from None
 
     def _sync(self) -> None:
         self._file.flush()
@@ -98,7 +108,8 @@ class Journal:
 
     def close(self) -> None:
         """Ends writing and lets others in."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written was said when it was appended
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

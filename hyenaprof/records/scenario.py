@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -19,7 +21,7 @@ from hyenaprof.devices import DEVICES
 from hyenaprof.errors import ScenarioError, did_you_mean
 from hyenaprof.model import DType, OnDisk, Options, OptionValue, Phase, Scope, stable_hash
 from hyenaprof.operators import OperatorEntry, entry_of
-from hyenaprof.units import format_length, parse_duration, parse_fraction, parse_length
+from hyenaprof.units import MAX_LENGTH, format_length, parse_duration, parse_fraction, parse_length
 
 Raw = dict[str, Any]  # a YAML mapping before it is validated
 
@@ -46,6 +48,10 @@ class OperatorChoice(OnDisk):
             return {}
         if not isinstance(value, Mapping) or "options" in value:
             return value
+        for key, item in value.items():
+            scalar = isinstance(item, int | str) or (isinstance(item, float) and math.isfinite(item))
+            if not isinstance(key, str) or not (scalar or key == "implementations"):
+                raise ScenarioError(f"option {key!r} is set to {item!r}", hint="write an option as order: 3")
         known = {"implementations"}
         return {
             "options": {key: item for key, item in value.items() if key not in known},
@@ -81,7 +87,7 @@ class Scenario(OnDisk):
     lengths: tuple[int, ...] = Field(min_length=1)
     extend_below: bool = False
     """Whether lengths are halved down to 64 while the challenger already leads at the shortest."""
-    batch: Annotated[tuple[int, ...], BeforeValidator(_listed), Field(min_length=1)] = (1,)
+    batch: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed), Field(min_length=1)] = (1,)
     width: Annotated[tuple[int, ...], BeforeValidator(_listed), Field(min_length=1)] = (768,)
     heads: Annotated[tuple[int, ...] | None, BeforeValidator(_listed)] = None
     dtype: Annotated[tuple[DType | Literal["auto"], ...], BeforeValidator(_listed), Field(min_length=1)] = ("auto",)
@@ -92,7 +98,7 @@ class Scenario(OnDisk):
     """Half-width of a median's interval to stop at; None: 1 % on a GPU, 5 % on a CPU."""
     rounds: int | None = Field(default=None, ge=1, le=1000)
     """Exactly so many rounds, instead of as many as the precision needs."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     protocol: Protocol = Protocol()
 
     @model_validator(mode="before")
@@ -101,15 +107,19 @@ class Scenario(OnDisk):
         if not isinstance(value, Mapping):
             return value
         lengths = value.get("lengths", {})
+        if lengths is None:
+            raise ScenarioError("lengths: nothing is given", hint=HINTS["lengths"])
         if isinstance(lengths, Mapping):
             return {"extend_below": "from" not in lengths, **value, "lengths": length_grid(lengths)}
         return {**value, "lengths": tuple(sorted({parse_length(length) for length in _listed(lengths)}))}
 
+    @field_validator("operators")
+    @classmethod
+    def _settle(cls, operators: dict[str, OperatorChoice]) -> dict[str, OperatorChoice]:
+        return {name: _settled(name, entry_of(name), choice) for name, choice in operators.items()}
+
     @model_validator(mode="after")
     def _known(self) -> Self:
-        for name, choice in self.operators.items():
-            entry = entry_of(name)
-            _check_choice(name, entry, choice)
         for width in self.width:
             _check_heads(width, self.heads)
         check_device(self.device)
@@ -141,7 +151,7 @@ def length_grid(lengths: Mapping[str, Any]) -> tuple[int, ...]:
     stop = parse_length(lengths.get("to", DEFAULT_TO))
     start = parse_length(lengths["from"]) if "from" in lengths else min(DEFAULT_FROM, stop)
     factor = lengths.get("factor", 2)
-    if not isinstance(factor, int | float) or isinstance(factor, bool) or factor < 1.05:
+    if not isinstance(factor, int | float) or isinstance(factor, bool) or not 1.05 <= factor <= MAX_LENGTH:
         raise ScenarioError(f"lengths: factor {factor!r} does not grow", hint="write a factor of at least 1.05, say 2")
     if start > stop:
         raise ScenarioError(
@@ -154,26 +164,34 @@ def length_grid(lengths: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(grid)
 
 
-def _check_choice(name: str, entry: OperatorEntry, choice: OperatorChoice) -> None:
+def _settled(name: str, entry: OperatorEntry, choice: OperatorChoice) -> OperatorChoice:
+    """The choice with only those options that differ from the defaults, so that equal questions have equal points."""
     for implementation in choice.implementations:
         if implementation not in entry.implementations:
             raise ScenarioError(
                 f"operator {name!r} has no implementation {implementation!r}",
                 hint=did_you_mean(implementation, entry.implementations),
             )
-    for option, value in choice.options:
-        _check_option(name, entry, option, value)
+    typed = {option: _typed(name, entry, option, value) for option, value in choice.options}
+    return OperatorChoice.model_validate(
+        {
+            "implementations": choice.implementations,
+            "options": {option: value for option, value in typed.items() if value != entry.options[option]},
+        }
+    )
 
 
-def _check_option(name: str, entry: OperatorEntry, option: str, value: OptionValue) -> None:
+def _typed(name: str, entry: OperatorEntry, option: str, value: OptionValue) -> OptionValue:
     if option not in entry.options:
         raise ScenarioError(f"operator {name!r} has no option {option!r}", hint=did_you_mean(option, entry.options))
     default = entry.options[option]
-    numbers = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
-    if type(value) is not type(default) and not numbers:
+    if type(default) is float and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
         raise ScenarioError(
-            f"{name}.{option}={value!r} is not a {type(default).__name__}", hint=f"the default is {default!r}"
+            f"{name}.{option}={value!r} is not of type {type(default).__name__}", hint=f"the default is {default!r}"
         )
+    return value
 
 
 def _check_heads(width: int, heads: tuple[int, ...] | None) -> None:
@@ -225,17 +243,44 @@ def scenario_from(
     except ScenarioError as error:
         raise ScenarioError(error.message if lines is None else f"{source}: {error.message}", error.hint) from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        text = first["msg"].removeprefix("Value error, ")
-        place = _place(source, lines, str(first["loc"][0]) if first["loc"] else "")
-        raise ScenarioError(f"{place}: {key}: {text[:1].lower()}{text[1:]}", hint=_allowed(key)) from None
+        raise _first_of(error, source, lines) from None
 
 
-def _allowed(key: str) -> str | None:
-    known: dict[str, Iterable[str]] = {"phases": Phase, "scope": Scope, "dtype": ("auto", *DType)}
-    words = known.get(key.partition(".")[0])
-    return f"known: {', '.join(str(word) for word in words)}" if words else None
+def _first_of(error: ValidationError, source: str, lines: Mapping[str, int] | None) -> ScenarioError:
+    """The first thing wrong, by the key as it was written."""
+    first = error.errors(include_url=False)[0]
+    parts = [str(part) for part in first["loc"]]
+    key = ".".join(parts[: 2 if parts and parts[0] in {"operators", "protocol"} else 1])
+    place = _place(source, lines, parts[0] if parts else "")
+    if first["type"] == "extra_forbidden":
+        return ScenarioError(f"unknown key {key!r} in {place}", hint=did_you_mean(parts[-1], Protocol.model_fields))
+    text = first["msg"].removeprefix("Value error, ")
+    given = f" {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
+    return ScenarioError(f"{place}: {key}{given}: {text[:1].lower()}{text[1:]}", hint=_hint(key, first["input"]))
+
+
+HINTS = {
+    "name": "write a name of letters, digits, '.', '_' and '-'",
+    "operators": "write operators: {hyena: {implementations: [fft]}, flash: {}}",
+    "lengths": "write lengths: {from: 1k, to: 128k}, or a list of lengths",
+    "protocol": "write protocol: {cache: cold, allocator: warm, threads: 2}",
+    "seed": "a seed is a whole number from 0 to 2**63 - 1",
+    "rounds": "write a whole number from 1 to 1000, or leave it out",
+}
+
+
+def _hint(key: str, value: object) -> str:
+    words: dict[str, Iterable[str]] = {
+        "phases": Phase,
+        "scope": Scope,
+        "dtype": ("auto", *DType),
+        "device": ("auto", *DEVICES),
+        "protocol.cache": ("cold", "hot"),
+        "protocol.allocator": ("warm", "default"),
+    }
+    if key in words:
+        return did_you_mean(str(value), (str(word) for word in words[key]))
+    return HINTS.get(key.partition(".")[0], "write a whole number of at least 1, or a list of them")
 
 
 def _place(source: str, lines: Mapping[str, int] | None, key: str) -> str:
@@ -256,14 +301,21 @@ def read_yaml(path: Path) -> tuple[Raw, dict[str, int]]:
         raise ScenarioError(
             f"cannot read scenario {path.name}: {type(error).__name__}", hint="check the path"
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none; nesting without end
         detail = " ".join(str(error).split())
         raise ScenarioError(
             f"{path.name} is not valid YAML: {detail}", hint="compare it with a shipped scenario"
         ) from None
     if not isinstance(raw, dict) or not isinstance(node, yaml.MappingNode):
         raise ScenarioError(f"{path.name} holds no mapping", hint="a scenario begins with `operators:`")
-    lines = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        if key.value in lines:
+            raise ScenarioError(
+                f"key {key.value!r} stands twice in {path.name}, in lines {lines[key.value]} and {key.start_mark.line + 1}",
+                hint="keep one of them",
+            )
+        lines[str(key.value)] = key.start_mark.line + 1
     return raw, lines
 
 

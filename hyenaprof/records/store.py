@@ -25,6 +25,7 @@ from hyenaprof.records.tables import assemble
 _L = TypeVar("_L", bound=JournalLine)
 SCENARIO = "scenario.yaml"
 WORKER_LOG = "worker.log"
+_PAGE_IN_WRITING = f"{SCENARIO}.part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,38 +111,51 @@ def choose_folder(
         JournalError: The folder holds another scenario's run, or something that is no run.
     """
     first = out or root / f"{scenario.name}-{scenario.hash}"
+    if first.name in {"", ".."}:  # a name is needed to count from
+        first = first.resolve()
     folder, number = first, 1
-    while True:
-        standing = _standing(folder, scenario)
-        if standing is None:
-            return folder, None
-        if not fresh and not standing.finished:
+    while _holds_run(folder, scenario):
+        standing = None if fresh else load_run(folder)
+        if standing and not standing.finished:
             return folder, standing
         number += 1
         folder = first.with_name(f"{first.name}-{number}")
+    return folder, None
 
 
-def _standing(folder: Path, scenario: Scenario) -> Run | None:
-    if not folder.exists():
-        return None
-    if not folder.is_dir():
+def _holds_run(folder: Path, scenario: Scenario) -> bool:
+    """Whether this scenario's run stands there; the journal is not read, so that `fresh` passes a corrupt one by."""
+    if folder.is_file():
         raise JournalError(f"{folder.name} is a file", hint="name a folder with --out")
-    if not (folder / journal.NAME).exists():
-        if any(entry.name not in {SCENARIO, WORKER_LOG} for entry in folder.iterdir()):
-            raise JournalError(f"{folder.name} holds something that is no run", hint="name an empty folder with --out")
-        return None
-    run = load_run(folder)
-    if run.scenario.hash != scenario.hash:
-        raise JournalError(
-            f"{folder.name} holds another scenario's run ({run.scenario.name})",
-            hint="name another folder with --out; nothing was overwritten",
-        )
-    return run
+    if not folder.exists():
+        return False
+    begun = (folder / journal.NAME).exists()
+    if not begun and any(entry.name not in {SCENARIO, _PAGE_IN_WRITING, WORKER_LOG} for entry in folder.iterdir()):
+        raise JournalError(f"{folder.name} holds something that is no run", hint="name an empty folder with --out")
+    if begun or (folder / SCENARIO).exists():
+        page = load_scenario(folder / SCENARIO)
+        if page.hash != scenario.hash:
+            raise JournalError(
+                f"{folder.name} holds another scenario's run ({page.name})",
+                hint="name another folder with --out; nothing was overwritten",
+            )
+    return begun
 
 
 def begin_folder(folder: Path, scenario: Scenario) -> None:
-    """Makes the folder and writes its scenario, where they are not there yet."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Makes the folder and writes its scenario, where they are not there yet.
+
+    Raises:
+        JournalError: Nothing can be written there.
+    """
     page = folder / SCENARIO
-    if not page.exists():
-        page.write_text(scenario.to_yaml(), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not page.exists():
+            whole = folder / _PAGE_IN_WRITING  # a kill must not leave half a page: the run could not be read again
+            whole.write_text(scenario.to_yaml(), encoding="utf-8")
+            whole.replace(page)
+    except OSError as error:
+        raise JournalError(
+            f"cannot write {folder}: {error.strerror}", hint="name a folder with --out that can be written"
+        ) from None
