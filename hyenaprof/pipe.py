@@ -39,6 +39,10 @@ class Hello(OnDisk):
     device: str
     """`auto`, a kind, or a kind with an index: `cuda:1`."""
     threads: int | None = None
+    cache: Literal["cold", "hot"] = "cold"
+    """As in the rules of the visits to come; part of the fingerprint's protocol."""
+    cuda_graph: bool = False
+    """Likewise."""
     operators: tuple[str, ...] = ()
     """Entries outside the table (`pkg.mod:Class`) to import."""
 
@@ -106,6 +110,8 @@ class Measure(OnDisk):
     round: int
     order: int
     rules: VisitRules = VisitRules()
+    ceilings: CeilingsLine | None = None
+    """Measured before, by whichever worker: a visit that exceeds them is `implausible`."""
 
 
 class MeasureAnswer(OnDisk):

@@ -11,7 +11,6 @@ from hyenaprof.devices.base import MemoryReading, Step
 
 _SEAM = "hyenaprof step"
 _MEMORY = "[memory]"
-_SHOWN = 8
 
 
 def profiled(steps: Sequence[Step]) -> MemoryReading:
@@ -27,13 +26,21 @@ def profiled(steps: Sequence[Step]) -> MemoryReading:
     events = session.profiler.kineto_results.events() if session.profiler is not None else []
     starts = [event.start_ns() for event in events if event.name() == _SEAM]
     changes = sorted((e.start_ns(), order, e.nbytes()) for order, e in enumerate(events) if e.name() == _MEMORY)
-    by_time = sorted(session.key_averages(), key=lambda average: -average.self_cpu_time_total)
-    names = (average.key for average in by_time if average.key not in {_SEAM, _MEMORY})
     return MemoryReading(
         peak_bytes=step_peaks(starts, [(at_ns, size) for at_ns, _, size in changes]),
         method="profiler allocation events",
-        dispatched=tuple(names)[:_SHOWN],
+        dispatched=names_by_time(session),
     )
+
+
+def names_by_time(session: profile) -> tuple[str, ...]:
+    """Every kernel that ran, then every operator, each by its own time, longest first."""
+    averages = [average for average in session.key_averages() if average.key not in {_SEAM, _MEMORY}]
+    on_gpu = [average for average in averages if average.device_type.name != "CPU"]
+    on_cpu = [average for average in averages if average.device_type.name == "CPU"]
+    kernels = sorted(on_gpu, key=lambda average: -average.self_device_time_total)
+    operators = sorted(on_cpu, key=lambda average: -average.self_cpu_time_total)
+    return tuple(dict.fromkeys(average.key for average in (*kernels, *operators)))
 
 
 def step_peaks(starts_ns: Sequence[int], changes: Iterable[tuple[int, int]]) -> tuple[int, ...]:

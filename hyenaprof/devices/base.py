@@ -56,7 +56,7 @@ class MemoryReading:
     """Highest allocation during each step, less what was allocated before the first."""
     method: str
     dispatched: tuple[str, ...]
-    """Operators or kernels by their own time, longest first."""
+    """All operators, or on a GPU kernels before operators, by their own time, longest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,10 @@ class Device(ABC):
     @abstractmethod
     def describe(self) -> dict[str, FactValue]:
         """Stable facts about the device for the fingerprint; no serial number, no name of a host."""
+
+    def software(self) -> dict[str, FactValue]:
+        """Versions of what drives the device."""
+        return {}
 
     def state(self) -> DeviceState | None:
         """Clocks, power, temperature and throttling now; None where nothing of it can be read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from hyenaprof.devices.allocations import profiled
 from hyenaprof.devices.base import MARGIN_BYTES, Device, Load, MemoryReading, Spans, Step, Timer, process_cpu_s
+from hyenaprof.devices.heap import trim_heap
 from hyenaprof.devices.procfs import available_memory_bytes, busy_cpu_s, cpu_facts, stalled_cpu_s
 from hyenaprof.model import DeviceState, FactValue
 
@@ -58,9 +58,7 @@ class CPU(Device):
 
     def release(self) -> None:
         """Hands freed heap pages back to the system."""
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
-        if trim is not None:
-            trim(0)
+        trim_heap()
 
     def meter(self, steps: Sequence[Step]) -> MemoryReading:
         """Integrates the profiler's allocation events."""

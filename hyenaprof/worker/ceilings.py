@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ _TOLERATED = 1.1
 """A ceiling is the best of five: a number up to 10 % beyond it is still within what a quieter moment gives."""
 _MIB = 1024**2
 _LAUNCHES = 100
+_Key = TypeVar("_Key", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,21 @@ def _launch(device: Device) -> Workload:
         return tensor
 
     return Workload("launch", launches, (one,), _LAUNCHES, _cost("launch", flops=0, moved_bytes=0))
+
+
+def best_of(first: CeilingsLine, second: CeilingsLine) -> CeilingsLine:
+    """The better figure of two measurements of the same ceilings, each with its own spread."""
+    return second.model_copy(
+        update={
+            "copy_bytes_per_s": _higher(first.copy_bytes_per_s, second.copy_bytes_per_s),
+            "gemm_flops_per_s": _higher(first.gemm_flops_per_s, second.gemm_flops_per_s),
+            "fft_flops_per_s": _higher(first.fft_flops_per_s, second.fft_flops_per_s),
+        }
+    )
+
+
+def _higher(first: Mapping[_Key, float], second: Mapping[_Key, float]) -> dict[_Key, float]:
+    return {key: max(table[key] for table in (first, second) if key in table) for key in {**first, **second}}
 
 
 def implausible(visit: Visit, cost: Cost, ceilings: CeilingsLine) -> str | None:

@@ -36,7 +36,7 @@ def take_fingerprint(device: Device, protocol: Protocol) -> Fingerprint:
     """Gives machine, software and protocol facts, scrubbed of host and user names and of paths."""
     return Fingerprint(
         machine=_scrubbed(device.describe() | {"device": device.kind}),
-        software=_scrubbed(_software()),
+        software=_scrubbed(_software() | device.software()),
         protocol=_scrubbed(_protocol(device, protocol)),
     )
 

@@ -12,6 +12,7 @@ from statistics import median
 from torch import Tensor
 
 from hyenaprof.devices.base import Device, Load, Step
+from hyenaprof.devices.nvml import HARDWARE_THROTTLING
 from hyenaprof.model import DeviceState, Outcome, Phase, Point, Visit
 from hyenaprof.operators.base import Operator
 from hyenaprof.pipe import VisitRules
@@ -61,6 +62,12 @@ class Samples:
         marked = tuple(index for index, sample in enumerate(self.taken) if sample.preempted)
         return marked if len(self.taken) - len(marked) >= FEWEST_CLEAN else ()
 
+    @property
+    def hardware_throttling(self) -> tuple[str, ...]:
+        """Reasons for which the hardware slowed itself down."""
+        reasons = self.state.throttle_reasons if self.state is not None else ()
+        return tuple(reason for reason in reasons if reason in HARDWARE_THROTTLING)
+
     def read(self, phase: Phase) -> tuple[float, ...]:
         """Seconds of one phase, sample by sample, dropped ones included."""
         return tuple(reading(phase, sample.steps_s) for sample in self.taken)
@@ -92,7 +99,7 @@ def visit(
     built_s = time.perf_counter() - began
     steps = enacted(iteration, points[0], operator, device, round_index=round_index)
     phases = tuple(point.phase for point in points)
-    samples = take(iteration, steps, phases, device, rules, report=report)
+    samples = _unthrottled(lambda: take(iteration, steps, phases, device, rules, report=report))
     samples.setup_s += built_s
     return tuple(
         Visit(
@@ -115,6 +122,17 @@ def visit(
         )
         for point in points
     )
+
+
+def _unthrottled(sampling: Callable[[], Samples]) -> Samples:
+    """Samples once, and once more where the hardware slowed itself down; flagged where it did so again."""
+    samples = sampling()
+    if not samples.hardware_throttling:
+        return samples
+    samples = sampling()
+    if samples.hardware_throttling:
+        samples.warnings += (f"throttled: {', '.join(samples.hardware_throttling)}",)
+    return samples
 
 
 def time_callable(
@@ -157,16 +175,19 @@ def take(
     with _no_collection():
         bench = _Bench(iteration, steps, device, rules)
         report("warming up", 0, None)
+        began_s = device.now_s()
         bench.warm_up()
-        samples.warmup_s = sum(bench.calls_s)
+        samples.warmup_s = device.now_s() - began_s
         samples.setup_s = bench.capture() if rules.cuda_graph else 0.0
+        state = device.state()
         before, joules, started = device.load(), device.energy_j(), time.perf_counter()
         samples.started_at = time.time()
         _collect(samples, bench, phases, report)
-        samples.state = device.state()
+        samples.state = _through(state, device.state())
         device.synchronize()
         elapsed_s = time.perf_counter() - started
     _account(samples, before, device, elapsed_s)
+    samples.warnings += _launch_bound(samples, bench.launched_s)
     samples.energy_j = _energy_per_call(samples, joules, device.energy_j(), elapsed_s)
     return samples
 
@@ -174,7 +195,7 @@ def take(
 def _collect(samples: Samples, bench: _Bench, phases: Sequence[Phase], report: Report) -> None:
     started_s, spent_s = bench.device.now_s(), 0.0
     while True:
-        sample = bench.sample(started_s)
+        sample = bench.sample(started_s, ahead_s=bench.ahead_s)
         samples.taken.append(sample)
         spent_s += sample.total_s
         report("sampling", len(samples.taken), sample.total_s)
@@ -190,13 +211,18 @@ class _Bench:
     steps: tuple[Step, ...]
     device: Device
     rules: VisitRules
-    calls_s: list[float] = field(default_factory=list)
-    """Seconds of each warm-up call."""
+    calls: list[Sample] = field(default_factory=list)
+    """The warm-up's calls, before a queue that is empty but for the cache flush: host and device keep each other waiting."""
+    launched_s: float | None = None
+    """Seconds in which the host launches one; not taken from samples, where a full queue may hold the host up."""
 
     def warm_up(self) -> None:
         """Calls until stable; not at all where this run has warmed the point up before."""
-        while self.rules.warm_calls and not (self.calls_s and settled(self.calls_s, self.rules)):
-            self.calls_s.append(self.sample(0.0).total_s)
+        while self.rules.warm_calls and not (self.calls and settled([c.total_s for c in self.calls], self.rules)):
+            self.calls.append(self.sample(0.0, ahead_s=0.0))
+        later = self.calls[len(self.calls) // 2 :]
+        launched_s = [call.host_s for call in later if call.host_s is not None]
+        self.launched_s = median(launched_s) if launched_s else None
 
     def capture(self) -> float:
         """Turns the steps into graph replays and gives the seconds that took."""
@@ -204,13 +230,13 @@ class _Bench:
         self.steps = self.device.capture(self.steps)
         return time.perf_counter() - began
 
-    def sample(self, started_s: float) -> Sample:
+    def sample(self, started_s: float, *, ahead_s: float) -> Sample:
         """One iteration on a fresh timer; its result is dropped afterwards, outside the timed steps."""
         device = self.device
         device.synchronize()
         if self.rules.cache == "cold":
             device.flush_cache()
-        device.fill_queue(self._launch_s())
+        device.fill_queue(ahead_s)
         preempted = device.preemptions()
         timer = device.timer()
         began_s = device.now_s()
@@ -225,17 +251,17 @@ class _Bench:
         self.iteration.clear()
         return Sample(spans.device_s, spans.host_s, offset_s=began_s - started_s, preempted=preempted > 0)
 
-    def _launch_s(self) -> float:
-        """Seconds for which the queue must be kept full while the host launches one sample."""
-        if not self.device.asynchronous or not self.calls_s:
+    @property
+    def ahead_s(self) -> float:
+        """Seconds for which the device must be kept busy while the host launches one sample."""
+        if self.launched_s is None:
             return 0.0
-        typical_s = median(self.calls_s[len(self.calls_s) // 2 :])
-        return 0.0 if typical_s > _LONG_LAUNCH_S else max(_SHORTEST_LAUNCH_S, 2 * typical_s)
+        return min(max(2 * self.launched_s, _SHORTEST_SPIN_S), _LONGEST_SPIN_S)
 
 
-_LONG_LAUNCH_S = 0.05
-"""A call longer than this hides its own launch gaps: no operator takes more than a few thousand launches."""
-_SHORTEST_LAUNCH_S = 1e-3
+_SHORTEST_SPIN_S = 1e-4
+_LONGEST_SPIN_S = 0.02
+"""A queue holds about a thousand launches, which the host makes in less than this: spinning longer gains nothing."""
 
 
 def _account(samples: Samples, before: Load, device: Device, elapsed_s: float) -> None:
@@ -244,6 +270,22 @@ def _account(samples: Samples, before: Load, device: Device, elapsed_s: float) -
     samples.cpu_s = after.cpu_s - before.cpu_s
     preempted = sum(sample.preempted for sample in samples.taken)
     samples.warnings = contention(before, after, elapsed_s=elapsed_s, preempted=preempted, samples=len(samples.taken))
+
+
+def _through(before: DeviceState | None, after: DeviceState | None) -> DeviceState | None:
+    """The later state, with the throttle reasons of both."""
+    if before is None or after is None:
+        return after
+    reasons = tuple(dict.fromkeys((*before.throttle_reasons, *after.throttle_reasons)))
+    return after.model_copy(update={"throttle_reasons": reasons})
+
+
+def _launch_bound(samples: Samples, launched_s: float | None) -> tuple[str, ...]:
+    """Says so where the host takes longer to launch a call than the device to run it."""
+    typical_s = median(sample.total_s for sample in samples.taken)
+    if launched_s is None or launched_s <= typical_s:
+        return ()
+    return ("launch_bound: the host takes longer to launch this than the device to run it",)
 
 
 def _energy_per_call(samples: Samples, before_j: float | None, after_j: float | None, elapsed_s: float) -> float | None:

@@ -10,6 +10,10 @@ from hyenaprof.model import MemoryLine, Phase, Point
 from hyenaprof.operators.base import Operator
 from hyenaprof.pipe import MemoryAnswer
 from hyenaprof.worker.iteration import Iteration, enacted, prepare
+from hyenaprof.worker.outcomes import NotDispatched
+
+_SHOWN = 8
+"""Operators or kernels named in a memory line."""
 
 
 def peak_memory(points: Sequence[Point], operator: Operator, device: Device, *, fingerprint_id: str) -> MemoryAnswer:
@@ -19,6 +23,7 @@ def peak_memory(points: Sequence[Point], operator: Operator, device: Device, *, 
 
     Raises:
         Unsupported: The implementation cannot run here.
+        NotDispatched: Something else ran than the implementation's name says.
     """
     iteration = prepare(operator, points[0], device)
     steps = enacted(iteration, points[0], operator, device, round_index=0)
@@ -33,17 +38,29 @@ def peak_memory(points: Sequence[Point], operator: Operator, device: Device, *, 
     cotangent_bytes = 0 if made_before or iteration.cotangent is None else iteration.cotangent.nbytes
     peaks = _net(read.peak_bytes, cotangent_bytes)
     iteration.clear()
+    _check_dispatched(read.dispatched, operator.expected_ops(points[0].implementation, device.torch_device.type))
     lines = tuple(
         MemoryLine(
             point=point,
             peak_bytes=_peak(point.phase, peaks),
             method=read.method,
-            dispatched=read.dispatched,
+            dispatched=read.dispatched[:_SHOWN],
             fingerprint_id=fingerprint_id,
         )
         for point in points
     )
     return MemoryAnswer(lines=lines, elapsed_s=elapsed_s)
+
+
+def _check_dispatched(seen: Sequence[str], expected: Sequence[str]) -> None:
+    """Refuses a call that did not run what its name says.
+
+    Raises:
+        NotDispatched: An expected operator is missing. A device whose pass sees none, as the fake, is not asked.
+    """
+    missing = [name for name in expected if name not in seen]
+    if seen and missing:
+        raise NotDispatched(f"{', '.join(missing)} was not dispatched; {', '.join(seen[:_SHOWN])} ran instead")
 
 
 def _with_seam(steps: tuple[Step, ...], iteration: Iteration) -> tuple[Step, ...]:

@@ -23,6 +23,10 @@ _LONGEST = 400
 T = TypeVar("T")
 
 
+class NotDispatched(Exception):  # noqa: N818 -- an outcome, not an error
+    """Something else ran than the implementation's name says; the point becomes `incorrect`."""
+
+
 def attempt(work: Callable[[], T]) -> T | Refusal:
     """Runs an operator's code: whatever it raises becomes a refusal, and its traceback goes to the worker's log.
 
@@ -46,6 +50,8 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome.UNSUPPORTED
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return Outcome.OOM
+    if isinstance(error, NotDispatched):
+        return Outcome.INCORRECT
     said = str(error)
     if isinstance(error, RuntimeError) and any(words in said for words in _HOST_OOM_WORDS):
         return Outcome.OOM
@@ -55,7 +61,7 @@ def outcome_of(error: BaseException) -> Outcome:
 def reason_of(error: Exception) -> str:
     """One line: what was said, and for a crash also the type and the innermost line that raised it."""
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    if isinstance(error, Unsupported):
+    if isinstance(error, Unsupported | NotDispatched):
         return scrub(" ".join(str(error).split()))[:_LONGEST]
     if isinstance(error, HyenaprofError):
         return scrub(said if error.hint is None else f"{said} ({error.hint})")[:_LONGEST]

@@ -10,7 +10,7 @@ import torch
 import hyenaprof
 from hyenaprof.devices.base import Device, resolve
 from hyenaprof.errors import WorkerError
-from hyenaprof.model import Point
+from hyenaprof.model import CeilingsLine, Outcome, Point, Visit
 from hyenaprof.operators.base import Operator, load
 from hyenaprof.pipe import (
     PIPE_VERSION,
@@ -31,7 +31,7 @@ from hyenaprof.pipe import (
     Verify,
     VerifyAnswer,
 )
-from hyenaprof.worker.ceilings import measure_ceilings
+from hyenaprof.worker.ceilings import best_of, implausible, measure_ceilings
 from hyenaprof.worker.fingerprint import Protocol, take_fingerprint
 from hyenaprof.worker.measure import Report, visit
 from hyenaprof.worker.memory import peak_memory
@@ -47,6 +47,8 @@ class Session:
 
     device: Device | None = None
     fingerprint_id: str = ""
+    ceilings: CeilingsLine | None = None
+    """Measured here, or handed over with a request to measure."""
 
     def answer(self, body: AnyRequest, report: Report) -> AnyAnswer:  # noqa: PLR0911 -- one a verb
         """Gives the answer to one request; what it raises becomes a refusal."""
@@ -64,8 +66,8 @@ class Session:
             case Measure():
                 return self._measure(body, report)
             case MeasureCeilings():
-                line = measure_ceilings(self._held(), quick=body.quick, fingerprint_id=self.fingerprint_id)
-                return CeilingsAnswer(line=line)
+                self.ceilings = measure_ceilings(self._held(), quick=body.quick, fingerprint_id=self.fingerprint_id)
+                return CeilingsAnswer(line=self.ceilings)
 
     def _held(self) -> Device:
         if self.device is None:
@@ -78,7 +80,8 @@ class Session:
         for entry in body.operators:
             load(entry, {})
         self.device = resolve(body.device)
-        fingerprint = take_fingerprint(self.device, Protocol(threads=torch.get_num_threads()))
+        protocol = Protocol(threads=torch.get_num_threads(), cache=body.cache, cuda_graph=body.cuda_graph)
+        fingerprint = take_fingerprint(self.device, protocol)
         self.fingerprint_id = fingerprint.id
         return HelloAnswer(
             pipe_version=PIPE_VERSION,
@@ -115,7 +118,26 @@ class Session:
             fingerprint_id=self.fingerprint_id,
             report=report,
         )
+        ceilings = body.ceilings or self.ceilings
+        if ceilings is not None:
+            self.ceilings = ceilings
+            visits = tuple(self._judged(measured) for measured in visits)
         return MeasureAnswer(visits=visits)
+
+    def _judged(self, measured: Visit) -> Visit:
+        """The visit, or the same as `implausible` where it exceeds the ceilings even when they are measured again."""
+        point = measured.point
+        cost = _operator(point).cost(
+            point.implementation, point.shape, point.scope, phase=point.phase, dtype=point.dtype
+        )
+        if self.ceilings is None or implausible(measured, cost, self.ceilings) is None:
+            return measured
+        again = measure_ceilings(self._held(), quick=True, fingerprint_id=self.fingerprint_id)
+        self.ceilings = best_of(self.ceilings, again)
+        reason = implausible(measured, cost, self.ceilings)
+        if reason is None:
+            return measured
+        return measured.model_copy(update={"outcome": Outcome.IMPLAUSIBLE, "reason": reason})
 
 
 def _operator(point: Point) -> Operator:
