@@ -1,0 +1,123 @@
+"""What README.md and CONTRIBUTING.md say is true: commands parse, code runs, named files are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from hyenaprof.cli.app import app
+from hyenaprof.resources import scenario_files
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+OF_A_RUN = {"scenario.yaml", "journal.jsonl", "worker.log", "report.md", "report.html"}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [code for name, code in fenced if name == language]
+
+
+def command_lines(text: str) -> list[list[str]]:
+    joined = "\n".join(blocks(text, "sh")).replace("\\\n", " ")
+    return [words for line in joined.splitlines() if (words := shlex.split(line, comments=True))]
+
+
+def tool_lines(text: str) -> list[list[str]]:
+    """Arguments of each `hyenaprof ...`, on its own or as a container's command."""
+    lines = command_lines(text)
+    own = [words[1:] for words in lines if words[0] == "hyenaprof"]
+    return own + [words[words.index("hyenaprof") + 1 :] for words in lines if words[:2] == ["docker", "run"]]
+
+
+def test_the_readme_opens_with_the_two_commands():
+    opening = README.partition("##")[0]
+    assert README.startswith("# hyenaprof\n\n```sh\nmake sweep")
+    assert [words[:2] for words in command_lines(opening)] == [["make", "sweep"], ["make", "test"]]
+
+
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_every_make_target_exists(text):
+    targets = {words[1] for words in command_lines(text) if words[0] == "make"}
+    assert targets
+    assert targets <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("arguments", tool_lines(README), ids=" ".join)
+def test_every_command_is_understood(arguments):
+    name, *rest = arguments
+    context = get_command(app).commands[name].make_context(name, rest)
+    scenario = context.params.get("scenario")
+    assert scenario is None or scenario in scenario_files()
+
+
+def test_a_flag_that_does_not_exist_would_be_noticed():
+    with pytest.raises(Exception, match="No such option"):
+        get_command(app).commands["sweep"].make_context("sweep", ["--no-such-flag"])
+
+
+def test_the_scenario_shown_is_the_one_shipped():
+    (shown,) = blocks(README, "yaml")
+    assert shown == scenario_files()["hyena-vs-flash"].read_text()
+
+
+def test_every_shipped_scenario_is_in_the_readme():
+    table = README.partition("| shipped scenario |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == set(scenario_files())
+
+
+def test_the_extra_that_the_readme_installs_is_declared():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {extra for words in command_lines(README) for word in words for extra in re.findall(r"^\.\[(.+)\]$", word)}
+    assert named == {"flash-attn"}
+    assert named <= set(extras)
+
+
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_every_file_that_is_named_exists(text):
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    quoted = re.findall(r"`([\w./-]+(?:\.(?:py|md|txt|toml|yaml|json)|/))`", prose)
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", prose)
+    named = {name for name in (*quoted, *linked) if name not in OF_A_RUN}
+    assert named
+    assert {name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "hyenaprof"))} == set()
+
+
+def test_the_layout_in_contributing_is_the_layout_there_is():
+    layout = next(block for block in blocks(CONTRIBUTING, "") if block.startswith("hyenaprof/"))
+    indented = "\n".join(line for line in layout.splitlines() if line.startswith("  "))
+    named = set(re.findall(r"(?<![\w/])(\w+)(?:\.py|/)", indented))
+    there = {path.stem for path in (ROOT / "hyenaprof").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert there - {"__main__", "__pycache__", "_data"} <= named
+    inside = {path.stem for path in (ROOT / "hyenaprof").glob("*/*.py")}
+    assert named <= there | inside
+
+
+def run_code(code: str, folder: Path) -> str:
+    command = [sys.executable, "-W", "error", "-c", code]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_measuring_a_callable_works_as_shown(tmp_path):
+    measuring, _ = blocks(README, "python")
+    printed = run_code(measuring, tmp_path)
+    assert re.fullmatch(r"[\d.]+ (s|ms|us|ns) \[.+\], \d+ samples\n", printed)
+
+
+def test_reading_a_run_works_as_shown(tmp_path):
+    _, reading = blocks(README, "python")
+    sweep = ["sweep", "quick", "--device", "fake", "--rounds", "2", "--no-refine"]
+    subprocess.run([sys.executable, "-m", "hyenaprof", *sweep], cwd=tmp_path, capture_output=True, check=True)
+    printed = run_code(reading, tmp_path)
+    for word in ("hyena", "flash", "median_s", "latency", "peak_memory"):
+        assert word in printed
