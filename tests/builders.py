@@ -156,6 +156,14 @@ def make_cost(point: Point) -> Cost:
     )
 
 
+def peak_bytes_of(point: Point) -> int:
+    """24 KiB a token, 12 for flash; 4 bytes a score for attention."""
+    length = point.shape.length
+    return {"flash": 12 * 1024 * length, "attention": 4 * point.shape.heads * length**2}.get(
+        point.operator, 24 * 1024 * length
+    )
+
+
 def make_record(
     point: Point,
     latency_s: float = 1e-3,
@@ -189,7 +197,7 @@ def make_record(
         reason=None,
         visits=visits,
         memory=MemoryLine(
-            point=point, peak_bytes=24 * 1024 * point.shape.length, method="allocation events", fingerprint_id=identity
+            point=point, peak_bytes=peak_bytes_of(point), method="allocation events", fingerprint_id=identity
         ),
         cost=make_cost(point),
         check=make_check(point),

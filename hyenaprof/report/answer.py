@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from hyenaprof.analysis.crossover import sentence
 from hyenaprof.model import Cell, Comparison, Crossover, Figure, Flip, Section, Table
 from hyenaprof.report.figures import Crossing, Lane, draw_lanes
-from hyenaprof.report.findings import Findings, Panel
+from hyenaprof.report.findings import Findings, Metric, Panel
 from hyenaprof.report.style import looks
 from hyenaprof.report.words import SCOPE_SHORT, ratio_interval
 from hyenaprof.units import UNKNOWN, format_length
@@ -20,24 +20,24 @@ MAP_PLACES = 12
 
 def answer(findings: Findings) -> Section:
     """Sentences, a map of who leads where, and the crossovers as a table."""
+    maps = (_map(findings, place) for place in findings.places[:MAP_PLACES] if _compared(findings, place))
     return Section(
         title="Answer",
         anchor="answer",
         paragraphs=tuple(sentences(findings)) or (NOTHING_TO_COMPARE,),
-        figures=tuple(_map(findings, place) for place in findings.places[:MAP_PLACES] if _lanes(findings, place)),
-        tables=(_crossovers(findings),) if findings.crossovers else (),
+        figures=tuple(maps),
+        tables=(crossover_table(findings),) if findings.crossovers() else (),
     )
 
 
-def sentences(findings: Findings) -> list[str]:
-    """One sentence a phase and pair; with its setting where the run has several."""
+def sentences(findings: Findings, metric: Metric = "latency") -> list[str]:
+    """One sentence a phase and pair; with its pair or setting where the run has several."""
     several = len(findings.places) > 1
-    pairs = {pair_name(findings, crossover) for crossover in findings.crossovers}
+    pairs = {pair_name(findings, crossover) for _, crossover in findings.crossovers(metric)}
     return [
         _told(findings, crossover, pair=len(pairs) > 1)
         + (f" ({findings.place_words(panel.setting)})" if several else "")
-        for panel in findings.panels
-        for crossover in panel.latency
+        for panel, crossover in findings.crossovers(metric)
     ]
 
 
@@ -63,9 +63,12 @@ def pair_name(findings: Findings, crossover: Crossover) -> str:
     return f"{names[crossover.challenger.label]} against {names[crossover.incumbent.label]}"
 
 
-def _lanes(findings: Findings, place: Sequence[Panel]) -> tuple[Lane, ...]:
-    held = [(panel, crossover) for panel in place for crossover in panel.latency if crossover.comparisons]
-    pairs = {(c.challenger.label, c.incumbent.label) for _, c in held}
+def _compared(findings: Findings, place: Sequence[Panel]) -> list[tuple[Panel, Crossover]]:
+    return [(panel, x) for panel, x in findings.crossovers() if panel in place and x.comparisons]
+
+
+def _lanes(findings: Findings, held: Sequence[tuple[Panel, Crossover]]) -> tuple[Lane, ...]:
+    pairs = {(x.challenger.label, x.incumbent.label) for _, x in held}
     return tuple(
         Lane(
             phase=str(panel.setting.phase),
@@ -88,29 +91,33 @@ def _lead(findings: Findings, crossover: Crossover, comparison: Comparison) -> t
 
 def _map(findings: Findings, place: Sequence[Panel]) -> Figure:
     setting = place[0].setting
-    lanes = _lanes(findings, place)
+    held = _compared(findings, place)
     name = f"leaders-{place[0].number}"
-    rounds = sorted({c.rounds for panel in place for x in panel.latency for c in x.comparisons})
-    count = f"{rounds[0]}" if len(rounds) == 1 else f"{rounds[0]} to {rounds[-1]}"
     curves = [curve for panel in place for curve, _ in panel.curves()]
+    count = counted(comparison.rounds for _, x in held for comparison in x.comparisons)
     return Figure(
-        svg=draw_lanes(lanes, name=name, looks=looks(curves), names=findings.names),
+        svg=draw_lanes(_lanes(findings, held), name=name, looks=looks(curves), names=findings.names),
         caption=f"Who is faster at which length: {findings.place_words(setting)}; n = {count} paired rounds a length. "
         f"Timed region: {SCOPE_SHORT[setting.scope]}, in the phase named. Bar: crossover with its 95 % interval; hollow: "
         "the interval of the ratio covers 1.",
         alt="Map of which operator is faster at each sequence length. "
-        + " ".join(f"{sentence(x, findings.names)}." for panel in place for x in panel.latency),
-        data=_ratios(findings, place),
+        + " ".join(f"{sentence(x, findings.names)}." for _, x in held),
+        data=_ratios(findings, held),
         name=name,
     )
 
 
-def _ratios(findings: Findings, place: Sequence[Panel]) -> Table:
-    lengths = sorted({c.length for panel in place for x in panel.latency for c in x.comparisons})
+def counted(counts: Iterable[int]) -> str:
+    """`6`, or `3 to 8` where they differ."""
+    distinct = sorted(set(counts)) or [0]
+    return str(distinct[0]) if len(distinct) == 1 else f"{distinct[0]} to {distinct[-1]}"
+
+
+def _ratios(findings: Findings, held: Sequence[tuple[Panel, Crossover]]) -> Table:
+    lengths = sorted({comparison.length for _, x in held for comparison in x.comparisons})
     rows: tuple[tuple[str | Cell, ...], ...] = tuple(
         (f"{panel.setting.phase}: {pair_name(findings, x)}", *(_ratio_cell(panel, x, length) for length in lengths))
-        for panel in place
-        for x in panel.latency
+        for panel, x in held
     )
     return Table(
         ("Phase and pair", *(format_length(length) for length in lengths)),
@@ -130,16 +137,15 @@ def _ratio_cell(panel: Panel, crossover: Crossover, length: int) -> Cell:
     return Cell(ratio_interval(comparison), tone=tones[comparison.leader if comparison else None])
 
 
-def _crossovers(findings: Findings) -> Table:
+def crossover_table(findings: Findings, metric: Metric = "latency") -> Table:
+    """Crossovers with their state, interval and sign bracket."""
     several = len(findings.places) > 1
     rows = tuple(
-        (*((findings.place_words(panel.setting),) if several else ()), *_row(findings, crossover, metric, flip))
-        for metric in ("time", "peak memory")
-        for panel in findings.panels
-        for crossover in (panel.latency if metric == "time" else panel.memory)
+        (*((findings.place_words(panel.setting),) if several else ()), *_row(findings, crossover, flip))
+        for panel, crossover in findings.crossovers(metric)
         for flip in (crossover.flips or (None,))
     )
-    header = ("Phase", "In", "Pair", "State", "Crossover", "95 % interval", "Sign bracket", "Then leads")
+    header = ("Phase", "Pair", "State", "Crossover", "95 % interval", "Sign bracket", "Then leads")
     return Table(
         (("Setting", *header) if several else header),
         rows,
@@ -148,8 +154,8 @@ def _crossovers(findings: Findings) -> Table:
     )
 
 
-def _row(findings: Findings, crossover: Crossover, metric: str, flip: Flip | None) -> tuple[str, ...]:
-    first = (str(crossover.challenger.phase), metric, pair_name(findings, crossover), str(crossover.state))
+def _row(findings: Findings, crossover: Crossover, flip: Flip | None) -> tuple[str, ...]:
+    first = (str(crossover.challenger.phase), pair_name(findings, crossover), str(crossover.state))
     if flip is None:
         winner = crossover.winner
         return (*first, UNKNOWN, UNKNOWN, UNKNOWN, findings.names.get(winner, winner) if winner else UNKNOWN)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hyenaprof.analysis.crossover import sentence
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Cell, Comparison, Crossover, Curve, Figure, Outcome, Section, Table
-from hyenaprof.report.answer import crossings_of, pair_name
+from hyenaprof.report.answer import counted, crossings_of, pair_name, sentences
 from hyenaprof.report.figures import Line, Mark, draw_lines
 from hyenaprof.report.findings import Finding, Findings, Panel
 from hyenaprof.report.style import Look, looks
@@ -52,7 +52,10 @@ def memory(findings: Findings) -> Section | None:
     return Section(
         title="Peak memory against length",
         anchor="memory",
-        paragraphs=(f"Peak of one call less inputs and weights, from a separate untimed pass: {', '.join(methods)}.",),
+        paragraphs=(
+            f"Peak of one call less inputs and weights, from a separate untimed pass: {', '.join(methods)}.",
+            *(f"{begun(told)}." for told in sentences(findings, "peak_memory")),
+        ),
         figures=tuple(_memory(findings, panel) for panel in drawn),
     )
 
@@ -93,6 +96,7 @@ def _time(findings: Findings, panel: Panel) -> Figure:
         Line(findings.names[curve.label], style[curve.label], _time_marks(held, findings.names[curve.label]))
         for curve, held in drawn_curves(panel)
     )
+    visits = counted(finding.summary.visits for finding in panel.findings if finding.summary)
     return Figure(
         svg=draw_lines(
             lines,
@@ -102,7 +106,7 @@ def _time(findings: Findings, panel: Panel) -> Figure:
             y_format=format_latency,
             crossings=crossings_of(panel.latency),
         ),
-        caption=_caption(findings, panel, f"Median of {_count(panel)} visits a point, bands: 95 % intervals.", lines),
+        caption=_caption(findings, panel, f"Median of n = {visits} visits a point, bands: 95 % intervals.", lines),
         alt=f"Time against sequence length, {panel.setting.phase}. "
         + " ".join(f"{sentence(x, findings.names)}." for x in panel.latency),
         data=_time_table(findings, panel),
@@ -115,11 +119,6 @@ def _title(findings: Findings, panel: Panel) -> str:
     if len(findings.places) == 1:
         return title
     return f"{title}, {panel.setting.scope} {panel.setting.dtype} {panel.setting.shape}"
-
-
-def _count(panel: Panel) -> str:
-    counts = sorted({finding.summary.visits for finding in panel.findings if finding.summary})
-    return f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}" if counts else "no"
 
 
 def _caption(findings: Findings, panel: Panel, what: str, lines: Sequence[Line]) -> str:
@@ -178,13 +177,10 @@ def _speedup(findings: Findings, panel: Panel) -> Figure:
     shown = [crossover for crossover in panel.latency if crossover.comparisons]
     sides = _sides(findings, shown)
     lines = tuple(
-        Line(
-            pair_name(findings, x), style[x.incumbent.label], tuple(_ratio_mark(findings, x, c) for c in x.comparisons)
-        )
+        Line(pair_name(findings, x), _against(style, x), tuple(_ratio_mark(findings, x, c) for c in x.comparisons))
         for x in shown
     )
-    rounds = sorted({c.rounds for x in shown for c in x.comparisons})
-    count = f"n = {rounds[0]}" if len(rounds) == 1 else f"n = {rounds[0]} to {rounds[-1]}"
+    rounds = counted(comparison.rounds for x in shown for comparison in x.comparisons)
     return Figure(
         svg=draw_lines(
             lines,
@@ -197,12 +193,20 @@ def _speedup(findings: Findings, panel: Panel) -> Figure:
             level=1.0,
             sides=sides,
         ),
-        caption=_caption(findings, panel, f"Mean log ratio of {count} paired rounds, bands: 95 % intervals.", lines),
+        caption=_caption(
+            findings, panel, f"Mean log ratio of n = {rounds} paired rounds, bands: 95 % intervals.", lines
+        ),
         alt=f"Speed-up against sequence length, {panel.setting.phase}. "
         + " ".join(f"{sentence(x, findings.names)}." for x in shown),
         data=_speedup_table(findings, panel, shown),
         name=name,
     )
+
+
+def _against(style: dict[str, Look], crossover: Crossover) -> Look:
+    """The incumbent's colour, since ratios are over it, and the challenger's marker."""
+    ours, theirs = style[crossover.challenger.label], style[crossover.incumbent.label]
+    return Look(theirs.hue, ours.marker, ours.dash)
 
 
 def _sides(findings: Findings, shown: Sequence[Crossover]) -> tuple[str, str]:

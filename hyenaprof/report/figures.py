@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hyenaprof.report.style import FAINT, GRID, INK, PAPER, Dash, Look, canvas, set_length_axis
+from hyenaprof.report.style import FAINT, GRID, INK, PAPER, WIDE_IN, Dash, Look, canvas, set_length_axis
 from hyenaprof.report.svg import to_svg
 from hyenaprof.units import format_length
 
@@ -147,13 +147,13 @@ def _mark_level(axes: Axes, level: float, sides: tuple[str, str] | None) -> None
             textcoords="offset points",
             ha="right",
             va=align,
-            fontsize=9,
+            fontsize=10,
             color=FAINT.light,
         )
 
 
 def _mark_crossings(axes: Axes, crossings: Sequence[Crossing]) -> None:
-    for crossing in crossings:
+    for place, crossing in enumerate(crossings):
         if crossing.low is not None and crossing.high is not None:
             axes.axvspan(crossing.low, crossing.high, color=FAINT.light, alpha=0.18, linewidth=0, zorder=1)
         axes.axvline(crossing.length, color=INK.light, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1.2)
@@ -161,9 +161,8 @@ def _mark_crossings(axes: Axes, crossings: Sequence[Crossing]) -> None:
             format_length(round(crossing.length)),
             (crossing.length, 0.0),
             xycoords=("data", "axes fraction"),
-            xytext=(4, 4),
+            xytext=(4, 4 + 13 * place),
             textcoords="offset points",
-            fontsize=9.5,
             fontweight="bold",
         )
 
@@ -257,7 +256,7 @@ class Lane:
 
     Attributes:
         phase: Written beside the lane.
-        pair: Written below it, where there are several pairs to tell apart.
+        pair: Heads its lanes, where there are several pairs to tell apart.
         leads: Length in tokens, label of who leads there (None: undecided), and what that point says on hover.
         crossings: Where the lead changes.
     """
@@ -281,33 +280,46 @@ def draw_lanes(lanes: Sequence[Lane], *, name: str, looks: dict[str, Look], name
         An SVG element.
     """
     titles: dict[str, str] = {}
-    with canvas(height_in=1.25 + 0.52 * len(lanes), width_in=8.2) as axes:
+    rows, headings, depth = _rows(lanes)
+    with canvas(height_in=1.15 + 0.42 * depth, width_in=WIDE_IN) as axes:
         set_length_axis(axes, [length for lane in lanes for length, _, _ in lane.leads])
-        axes.set_ylim(len(lanes) - 0.4, -0.6)
-        axes.set_yticks(range(len(lanes)), [_lane_label(lane) for lane in lanes], color=INK.light)
+        axes.set_ylim(depth - 0.4, -0.6)
+        axes.set_yticks(rows, [lane.phase for lane in lanes], color=INK.light)
+        for place, pair in headings:
+            axes.text(0, place, shortened(pair), transform=axes.get_yaxis_transform(), va="center", fontweight="bold")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(visible=True, axis="x")
         axes.set_axisbelow(True)
-        for row, lane in enumerate(lanes):
-            titles |= _draw_lane(axes, lane, row, looks=looks)
+        for number, (row, lane) in enumerate(zip(rows, lanes, strict=True)):
+            titles |= _draw_lane(axes, lane, row, looks=looks, prefix=f"l{number}")
         shown = dict.fromkeys(leader for lane in lanes for _, leader, _ in lane.leads if leader)
         _lane_legend(axes, [(names[label], looks[label]) for label in shown])
         return to_svg(axes, name=name, titles=titles)
 
 
-def _lane_label(lane: Lane) -> str:
-    return f"{lane.phase}\n{shortened(lane.pair)}" if lane.pair else lane.phase
+def _rows(lanes: Sequence[Lane]) -> tuple[list[float], list[tuple[float, str]], float]:
+    """Height of each lane, headings where the pair changes, and the height of all."""
+    rows: list[float] = []
+    headings: list[tuple[float, str]] = []
+    place = 0.0
+    for before, lane in zip([None, *lanes], lanes, strict=False):
+        if lane.pair and (before is None or before.pair != lane.pair):
+            headings.append((place, lane.pair))
+            place += 0.8
+        rows.append(place)
+        place += 1
+    return rows, headings, place
 
 
-def _draw_lane(axes: Axes, lane: Lane, row: int, *, looks: dict[str, Look]) -> dict[str, str]:
+def _draw_lane(axes: Axes, lane: Lane, row: float, *, looks: dict[str, Look], prefix: str) -> dict[str, str]:
     titles = {}
     axes.plot([lead[0] for lead in lane.leads], [row] * len(lane.leads), color=GRID.light, linewidth=9, zorder=1)
     for (start, before, _), (stop, after, _) in zip(lane.leads, lane.leads[1:], strict=False):
         if before is not None and before == after:
             axes.plot([start, stop], [row, row], color=looks[before].hue.light, linewidth=9, alpha=0.35, zorder=2)
     for index, (length, leader, text) in enumerate(lane.leads):
-        gid = f"l{row}-{index}"
+        gid = f"{prefix}-{index}"
         titles[gid] = text
         look = looks[leader] if leader else None
         axes.plot(
@@ -327,17 +339,16 @@ def _draw_lane(axes: Axes, lane: Lane, row: int, *, looks: dict[str, Look]) -> d
     return titles
 
 
-def _draw_flip(axes: Axes, crossing: Crossing, row: int) -> None:
+def _draw_flip(axes: Axes, crossing: Crossing, row: float) -> None:
     if crossing.low is not None and crossing.high is not None:
         axes.plot([crossing.low, crossing.high], [row, row], color=INK.light, linewidth=2.4, zorder=4)
     axes.plot([crossing.length], [row], marker="|", markersize=18, markeredgewidth=2.0, color=INK.light, zorder=4)
     axes.annotate(
         format_length(round(crossing.length)),
         (crossing.length, row),
-        xytext=(0, 11),
+        xytext=(0, 10),
         textcoords="offset points",
         ha="center",
-        fontsize=10,
         fontweight="bold",
     )
 

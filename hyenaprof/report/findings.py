@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from hyenaprof.analysis import crossover as crossovers
 from hyenaprof.analysis import stats
@@ -12,6 +13,7 @@ from hyenaprof.model import Comparison, Crossover, Curve, DType, Outcome, Phase,
 from hyenaprof.records.store import Run
 from hyenaprof.report.words import device_name
 
+Metric = Literal["latency", "peak_memory"]
 PRECISION = {"cuda": 0.01}
 PRECISION_ELSEWHERE = 0.05
 
@@ -99,10 +101,17 @@ class Findings:
     names: dict[str, str]
     """Shortest unambiguous name of each curve's label."""
 
-    @property
-    def crossovers(self) -> tuple[Crossover, ...]:
-        """In time, over all panels."""
-        return tuple(crossover for panel in self.panels for crossover in panel.latency)
+    def crossovers(self, metric: Metric = "latency") -> tuple[tuple[Panel, Crossover], ...]:
+        """Every crossover with its panel: the pair of the scenario's first operators in all phases, then the next pair."""
+        places = {name: place for place, name in enumerate(self.run.scenario.operators)}
+
+        def rank(found: tuple[Panel, Crossover]) -> tuple[object, ...]:
+            panel, crossover = found
+            sides = [places.get(c.operator, len(places)) for c in (crossover.challenger, crossover.incumbent)]
+            return (sorted(sides), crossover.challenger.label, crossover.incumbent.label, panel.number)
+
+        held = ((panel, x) for panel in self.panels for x in (panel.latency if metric == "latency" else panel.memory))
+        return tuple(sorted(held, key=rank))
 
     @property
     def places(self) -> tuple[tuple[Panel, ...], ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Cell, Outcome, Record, Section, Table
 from hyenaprof.report.findings import Finding, Findings
-from hyenaprof.report.words import finite, latency_bounds
+from hyenaprof.report.words import finite, latency_interval
 from hyenaprof.units import (
     UNKNOWN,
     format_bytes,
@@ -28,17 +28,16 @@ HEADER = (
     "Phase",
     "L",
     "Outcome",
-    "Median",
-    "95 % interval",
+    "Median [95 %]",
     "Visits",
     "Half-width",
+    "Samples",
     "Spread within",
     "Spread between",
+    "Peak memory",
     "Rate",
     "Work",
     "Work (paper)",
-    "Peak memory",
-    "Samples",
     "Notes",
 )
 
@@ -97,17 +96,16 @@ def _row(findings: Findings, finding: Finding) -> tuple[Cell, ...]:
         Cell(str(point.phase)),
         Cell(format_length(finding.length), sort=finding.length),
         Cell(OUTCOME_WORDS[record.outcome], tone="" if record.outcome is Outcome.OK else "bad"),
-        _number(median_s, format_latency(median_s)),
-        Cell(latency_bounds(summary) if summary else UNKNOWN, sort=finite(summary.low_s) if summary else None),
+        _number(median_s, latency_interval(summary) if summary else UNKNOWN),
         _number(summary.visits if summary else None, str(summary.visits) if summary else UNKNOWN),
         _fraction(summary.precision if summary else None),
+        Cell("", strip=strip_of(record)),
         _fraction(summary.within_spread if summary else None),
         _fraction(summary.between_spread if summary else None),
+        _number(peak, format_bytes(peak)),
         _number(rate, format_rate(rate, "FLOP")),
         _number(cost.flops if cost else None, format_count(cost.flops if cost else None, "FLOP")),
         _number(cost.flops_paper if cost else None, format_count(cost.flops_paper if cost else None, "FLOP")),
-        _number(peak, format_bytes(peak)),
-        Cell("", strip=strip_of(record)),
         Cell("; ".join(notes(finding)), tone="warn" if summary and (summary.unstable or record.warnings) else ""),
     )
 

@@ -50,13 +50,13 @@ Dash = tuple[float, tuple[float, ...]]
 """Offset, then lengths on and off; nothing on and off is a solid line."""
 DASHES: tuple[Dash, ...] = ((0, ()), (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 
-WIDTH_IN, HEIGHT_IN = 5.0, 3.7
+WIDTH_IN, HEIGHT_IN, WIDE_IN = 4.7, 3.6, 5.8
 RC = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a label from a journal is text, whatever signs it holds
-    "font.size": 10.0,
-    "axes.labelsize": 10.0,
-    "axes.titlesize": 11.0,
+    "font.size": 11.0,
+    "axes.labelsize": 11.0,
+    "axes.titlesize": 12.0,
     "axes.titleweight": "bold",
     "axes.linewidth": 0.8,
     "axes.edgecolor": FAINT.light,
@@ -69,7 +69,7 @@ RC = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "legend.frameon": False,
-    "legend.fontsize": 9.5,
+    "legend.fontsize": 10.5,
 }
 
 

@@ -36,7 +36,7 @@ def _parts(findings: Findings) -> Iterator[RenderableType]:
     if len(findings.places) == 1:
         yield Text(begun(findings.place_words(findings.panels[0].setting)), style="bold")
     yield Tables(findings)
-    if len({pair_name(findings, crossover) for crossover in findings.crossovers}) > 1:
+    if len({pair_name(findings, crossover) for _, crossover in findings.crossovers()}) > 1:
         yield Text(AGAINST, style="dim")
     if any(finding.summary and finding.summary.unstable for finding in findings.points):
         yield Text(UNSTABLE, style="dim")
