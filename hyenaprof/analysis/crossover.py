@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Literal
 
-from hyenaprof.analysis.crossing import curvelet, find_zero
-from hyenaprof.analysis.sentence import OUTCOME_WORDS, sentence, shared_names
+from hyenaprof.analysis.flips import EQUAL_WITHIN, Judged, judge
+from hyenaprof.analysis.sentence import OUTCOME_WORDS, sentence, settings_apart, shared_names
 from hyenaprof.analysis.stats import Location, LogRatio, comparison_of, energy_of, log_ratio, median_of
 from hyenaprof.model import Comparison, Crossover, CrossoverState, Curve, Flip, Outcome, Record, Visit
 from hyenaprof.operators import OPERATORS
 
-__all__ = ["challenger_first", "find", "find_all", "next_lengths", "sentence", "shared_names"]
+__all__ = ["challenger_first", "find", "find_all", "next_lengths", "sentence", "shared_names", "statements"]
 
 Metric = Literal["latency", "peak_memory", "energy"]
-EQUAL_WITHIN = 0.02
-"""Ratios closer to 1 than this are practically equal."""
-FINEST_OCTAVES = 1 / 16
-"""Four bisections of an octave."""
+FINEST_OCTAVES = 1.5 / 16
+"""Four bisections of an octave, with room for the rounding to permitted lengths."""
+CROWD = 8
+"""Lengths within an octave of a sign change, either way, at which bisection gives up: it is chasing noise."""
 _TAKEN: dict[Metric, Callable[[Visit], float | None]] = {"latency": median_of, "energy": energy_of}
 
 
@@ -107,7 +107,7 @@ def find(challenger: Sequence[Record], incumbent: Sequence[Record], *, metric: M
     ours, theirs = _by_length(challenger), _by_length(incumbent)
     pairs = [(ours[length], theirs[length]) for length in sorted(ours.keys() & theirs.keys())]
     ratios = [ratio for pair in pairs if (ratio := _ratio(pair[0], pair[1], metric)) is not None]
-    return _judge(ratios, ours, theirs, metric)
+    return _judged(ratios, ours, theirs, metric)
 
 
 def _by_length(records: Iterable[Record]) -> dict[int, Record]:
@@ -145,121 +145,141 @@ def _ratio(ours: Record, theirs: Record, metric: Metric) -> LogRatio | None:
     return LogRatio(ours.point.shape.length, (value,), Location(value, 0.0, math.inf, 1), paired=True)
 
 
-def _judge(
-    ratios: list[LogRatio], ours: Mapping[int, Record], theirs: Mapping[int, Record], metric: Metric
+def _judged(
+    measured: list[LogRatio], ours: Mapping[int, Record], theirs: Mapping[int, Record], metric: Metric
 ) -> Crossover:
     one, other = next(iter(ours.values())).point.curve, next(iter(theirs.values())).point.curve
     names = (one.label, other.label)
-    comparisons = tuple(comparison_of(ratio) for ratio in ratios)
-    if not comparisons:
-        return Crossover(one, other, metric, CrossoverState.NO_DATA, reason=_why_nothing(ours, theirs))
+    if not measured:
+        return Crossover(one, other, metric, CrossoverState.NO_DATA, reason=_why_nothing(ours, theirs, metric))
+    comparisons = tuple(comparison_of(ratio) for ratio in measured)
     covered = (comparisons[0].length, comparisons[-1].length)
-    flips = _flips(ratios, comparisons, names)
-    stops = _stops(ours, theirs, covered[1])
-    state, winner = _state(comparisons, flips, names, stops)
+    judged = judge(measured, comparisons, names)
+    stops = [stop for side in (ours, theirs) if (stop := _stop(side, covered[1]))]
+    state, winner = _state(judged, comparisons, names, censored=bool(stops))
     return Crossover(
         challenger=one,
         incumbent=other,
         metric=metric,
         state=state,
-        flips=flips,
+        flips=judged.flips if judged.proven or state is CrossoverState.UNRESOLVED else (),
         comparisons=comparisons,
         range=covered,
         winner=winner,
         reason="; ".join(stops) or None,
-        equal_zone=_equal_zone(comparisons),
+        equal_zone=judged.equal_zone,
+        warnings=_warnings(judged, measured, metric),
     )
 
 
-def _why_nothing(ours: Mapping[int, Record], theirs: Mapping[int, Record]) -> str:
+def _why_nothing(ours: Mapping[int, Record], theirs: Mapping[int, Record], metric: Metric) -> str:
     for side in (ours, theirs):
         if all(record.outcome is not Outcome.OK for record in side.values()):
             first = side[min(side)]
             return f"{first.point.label} was measured nowhere: {first.reason or OUTCOME_WORDS[first.outcome]}"
+    both = [n for n in ours if n in theirs and ours[n].outcome is theirs[n].outcome is Outcome.OK]
+    if both:
+        return f"no {metric.replace('_', ' ')} was measured"
     return "the two sides were measured at no common length"
 
 
-def _stops(ours: Mapping[int, Record], theirs: Mapping[int, Record], end: int) -> list[str]:
-    stops = []
-    for side in (ours, theirs):
-        failed = [n for n in sorted(side) if n > end and side[n].outcome is not Outcome.OK]
-        if failed:
-            record = side[failed[0]]
-            stops.append(f"{record.point.label} stopped at {failed[0]}: {OUTCOME_WORDS[record.outcome]}")
-    return stops
-
-
-def _flips(ratios: list[LogRatio], comparisons: tuple[Comparison, ...], names: tuple[str, str]) -> tuple[Flip, ...]:
-    flips = []
-    signed = [index for index, ratio in enumerate(ratios) if ratio.location.value != 0]
-    curve = curvelet(ratios)
-    for left, right in pairwise(signed):
-        if (ratios[left].location.value > 0) != (ratios[right].location.value > 0):
-            rising = ratios[right].location.value > 0
-            zero = find_zero(curve, left, right)
-            flips.append(
-                Flip(
-                    length=zero.length,
-                    low=zero.low,
-                    high=zero.high,
-                    bracket=(ratios[left].length, ratios[right].length),
-                    significant=_significant(comparisons, left, right, rising=rising),
-                    leader_after=names[0] if rising else names[1],
-                )
-            )
-    return tuple(flips)
-
-
-def _significant(
-    comparisons: tuple[Comparison, ...], left: int, right: int, *, rising: bool
-) -> tuple[int | None, int | None]:
-    before, after = ("incumbent", "challenger") if rising else ("challenger", "incumbent")
-    low = next((c.length for c in reversed(comparisons[: left + 1]) if c.leader == before), None)
-    high = next((c.length for c in comparisons[right:] if c.leader == after), None)
-    return low, high
+def _stop(side: Mapping[int, Record], end: int) -> str | None:
+    """Where and why a side ended, past the last length that both reached."""
+    failed = [length for length in sorted(side) if length > end and side[length].outcome is not Outcome.OK]
+    if not failed:
+        return None
+    record = side[failed[0]]
+    return f"{record.point.label} stopped at {failed[0]}: {OUTCOME_WORDS[record.outcome]}"
 
 
 def _state(
-    comparisons: tuple[Comparison, ...], flips: tuple[Flip, ...], names: tuple[str, str], stops: list[str]
+    judged: Judged, comparisons: tuple[Comparison, ...], names: tuple[str, str], *, censored: bool
 ) -> tuple[CrossoverState, str | None]:
-    if _equal_zone(comparisons) == (comparisons[0].length, comparisons[-1].length) and len(comparisons) > 1:
+    covered = (comparisons[0].length, comparisons[-1].length)
+    if len(comparisons) > 1 and judged.equal_zone == covered:
         return CrossoverState.EQUAL, None
-    if not flips:
-        winner = names[0] if comparisons[-1].ratio > 1 else names[1]
-        censored = bool(stops) and winner == names[1]
-        return (CrossoverState.CENSORED if censored else CrossoverState.NONE_IN_RANGE), winner
-    known = any(comparison.low is not None for comparison in comparisons)
-    sure = [flip for flip in flips if None not in flip.significant] if known else list(flips)
-    if not sure:
+    if judged.proven:
+        return (CrossoverState.RESOLVED if len(judged.flips) == 1 else CrossoverState.SEVERAL), None
+    leads = {leader for leader in judged.leaders if leader} or {_lead(comparison) for comparison in comparisons} - {0}
+    if len(leads) != 1 or not _unanimous(comparisons, *leads):
         return CrossoverState.UNRESOLVED, None
-    return (CrossoverState.RESOLVED if len(sure) == 1 else CrossoverState.SEVERAL), None
+    if leads == {1}:
+        return CrossoverState.NONE_IN_RANGE, names[0]
+    return (CrossoverState.CENSORED if censored else CrossoverState.NONE_IN_RANGE), names[1]
 
 
-def _equal_zone(comparisons: tuple[Comparison, ...]) -> tuple[int, int] | None:
-    runs: list[list[int]] = [[]]
-    for comparison in comparisons:
-        if abs(comparison.ratio - 1) < EQUAL_WITHIN:
-            runs[-1].append(comparison.length)
-        else:
-            runs.append([])
-    longest = max(runs, key=lambda run: run[-1] / run[0] if run else 0)
-    return (longest[0], longest[-1]) if len(longest) > 1 else None
+def _lead(comparison: Comparison) -> int:
+    return {"challenger": 1, "incumbent": -1, None: 0}[comparison.leader]
+
+
+def _unanimous(comparisons: tuple[Comparison, ...], lead: int) -> bool:
+    """Whether the ends of the range, past which a crossover might hide, side with the leader or are equal to 2 %."""
+    ends = (comparisons[0].ratio, comparisons[-1].ratio)
+    return all(lead * math.log(ratio) > -math.log1p(EQUAL_WITHIN) for ratio in ends)
+
+
+def _warnings(judged: Judged, measured: list[LogRatio], metric: Metric) -> tuple[str, ...]:
+    said = []
+    if metric != "peak_memory" and all(ratio.location.error is None for ratio in measured):
+        said.append("single values: no interval can be had")
+    unpaired = sum(not ratio.paired for ratio in measured)
+    if unpaired:
+        said.append(f"{unpaired} of {len(measured)} lengths compared without common rounds")
+    said.extend(f"the times jump between {low} and {high}: the crossover is that step" for low, high in judged.steps)
+    return tuple(said)
+
+
+def statements(
+    records: Iterable[Record], *, metric: Metric = "latency", exponents: Mapping[str, float] | None = None
+) -> tuple[str, ...]:
+    """What records say of crossovers: one sentence a pair and phase, or the one reason why there is none."""
+    held = list(records)
+    found = find_all(held, metric=metric, exponents=exponents)
+    if not found:
+        return (_why_no_pair(held),)
+    curves = [record.point.curve for record in held]
+    names, apart = shared_names(curves), settings_apart(curves)
+    told = []
+    for crossover in found:
+        where = apart[crossover.challenger]
+        told.append(sentence(crossover, names) + (f" ({where})" if where else ""))
+    return tuple(told)
+
+
+def _why_no_pair(records: Sequence[Record]) -> str:
+    labels = sorted({record.point.label for record in records})
+    if not labels:
+        return "nothing was measured: there is no record to look for a crossover in"
+    if len(labels) == 1:
+        return f"only {labels[0]} is there: a crossover needs two operators"
+    return f"{', '.join(labels)} share no scope, phase, sizes, dtype and device in which to compare them"
 
 
 def next_lengths(crossover: Crossover, *, multiple: int = 64) -> tuple[int, ...]:
-    """Lengths at which bisection should measure next, five rounds each; empty when every sign change is bracketed.
+    """Lengths at which to measure next, five rounds each; empty when every sign change is bracketed closely enough.
+
+    Each change of sign is bisected four times an octave. When that is done, the length just above the next power of two
+    is asked for: an operator that pads to powers of two steps there, and a doubling grid never sees it.
 
     Args:
         crossover: What is known so far.
-        multiple: Lengths are multiples of this; where a bracket is too short for one, powers of two below it.
+        multiple: Lengths are multiples of this, or of a smaller power of two where a bracket is too short for one.
     """
-    wanted = []
-    for flip in crossover.flips:
+    wanted: list[int] = []
+    for flip in crossover.flips if crossover.state is not CrossoverState.EQUAL else ():
         low, high = flip.bracket
         middle = _middle(low, high, multiple)
-        if math.log2(high / low) > FINEST_OCTAVES * 1.5 and low < middle < high:
+        if _crowd(crossover, flip) >= CROWD:
+            continue
+        if math.log2(high / low) > FINEST_OCTAVES and low < middle < high:
             wanted.append(middle)
-    return tuple(wanted)
+        elif (above := _above_step(crossover, flip, multiple)) is not None:
+            wanted.append(above)
+    return tuple(dict.fromkeys(wanted))
+
+
+def _crowd(crossover: Crossover, flip: Flip) -> int:
+    return sum(flip.length / 2 <= comparison.length <= flip.length * 2 for comparison in crossover.comparisons)
 
 
 def _middle(low: int, high: int, multiple: int) -> int:
@@ -267,3 +287,11 @@ def _middle(low: int, high: int, multiple: int) -> int:
     while step > 1 and high - low < 2 * step:
         step //= 2
     return round(math.sqrt(low * high) / step) * step
+
+
+def _above_step(crossover: Crossover, flip: Flip, multiple: int) -> int | None:
+    step = int(2 ** math.ceil(math.log2(flip.length)))
+    measured = [comparison.length for comparison in crossover.comparisons]
+    if step not in measured or step == measured[-1] or any(step < length <= 1.1 * step for length in measured):
+        return None
+    return step + min(multiple, max(step // 16, 1))

@@ -20,9 +20,10 @@ OUTCOME_WORDS: dict[Outcome, str] = {
 }
 _VERBS = {
     "latency": ("overtakes", "is faster"),
-    "peak_memory": ("needs less memory than", "needs less memory"),
-    "energy": ("needs less energy than", "needs less energy"),
+    "peak_memory": ("undercuts", "needs less memory"),
+    "energy": ("undercuts", "needs less energy"),
 }
+SETTING_FIELDS = ("scope", "batch", "width", "heads", "dtype", "device")
 
 
 def shared_names(curves: Iterable[Curve]) -> dict[str, str]:
@@ -40,16 +41,17 @@ def shared_names(curves: Iterable[Curve]) -> dict[str, str]:
 def sentence(crossover: Crossover, names: Mapping[str, str] | None = None) -> str:
     """States a crossover, e.g. "training: hyena overtakes flash between 1024 and 2048, at about 1490 [1430, 1560]".
 
+    Between stand the lengths at which the two sides' leads are significant, where both are known, else the neighbours
+    whose estimates differ in sign.
+
     Args:
         crossover: Any state.
         names: Names to show for labels, from `shared_names` over all curves of a report; by default the operators',
             where the two differ.
     """
-    shown = dict(names) if names is not None else shared_names((crossover.challenger, crossover.incumbent))
-    ours = shown.get(crossover.challenger.label, crossover.challenger.label)
-    theirs = shown.get(crossover.incumbent.label, crossover.incumbent.label)
-    renamed = {crossover.challenger.label: ours, crossover.incumbent.label: theirs}
-    return f"{_subject(crossover)}: {_statement(crossover, ours, theirs, renamed)}"
+    sides = (crossover.challenger, crossover.incumbent)
+    shown = {**shared_names(sides), **(names or {})}
+    return f"{_subject(crossover)}: {_statement(crossover, {side.label: shown[side.label] for side in sides})}"
 
 
 def _subject(crossover: Crossover) -> str:
@@ -57,46 +59,91 @@ def _subject(crossover: Crossover) -> str:
     return phase if crossover.metric == "latency" else f"{phase}, {crossover.metric.replace('_', ' ')}"
 
 
-def _statement(crossover: Crossover, ours: str, theirs: str, renamed: Mapping[str, str]) -> str:
-    if crossover.state is CrossoverState.NO_DATA:
-        return f"{ours} and {theirs} cannot be compared: {_renamed(crossover.reason or 'nothing measured', renamed)}"
+def _statement(crossover: Crossover, names: Mapping[str, str]) -> str:
+    ours, theirs = names[crossover.challenger.label], names[crossover.incumbent.label]
     low, high = crossover.range or (0, 0)
-    if crossover.state is CrossoverState.EQUAL:
-        return f"{ours} and {theirs} are practically equal (within 2 %) from {low} to {high}"
-    if crossover.state is CrossoverState.UNRESOLVED:
-        return f"unresolved: noise hides which of {ours} and {theirs} leads between {low} and {high}"
-    if crossover.state in (CrossoverState.NONE_IN_RANGE, CrossoverState.CENSORED):
-        return _none_in_range(crossover, renamed)
-    changes = "; ".join(_change(crossover, flip, renamed) for flip in crossover.flips)
-    return changes if crossover.state is CrossoverState.RESOLVED else f"{len(crossover.flips)} changes: {changes}"
+    match crossover.state:
+        case CrossoverState.NO_DATA:
+            reason = _renamed(crossover.reason or "nothing was measured", names)
+            return f"{ours} and {theirs} cannot be compared: {reason}"
+        case CrossoverState.EQUAL:
+            return f"{ours} and {theirs} are practically equal (within 2 %) from {low} to {high}"
+        case CrossoverState.UNRESOLVED:
+            return _unresolved(crossover, f"{ours} and {theirs}")
+        case CrossoverState.RESOLVED:
+            return _change(crossover, crossover.flips[0], names) + _equal(crossover)
+        case CrossoverState.SEVERAL:
+            changes = "; ".join(_change(crossover, flip, names) for flip in crossover.flips)
+            return f"{len(crossover.flips)} changes of the lead: {changes}{_equal(crossover)}"
+        case _:
+            return _one_leads(crossover, names) + _equal(crossover)
 
 
-def _none_in_range(crossover: Crossover, renamed: Mapping[str, str]) -> str:
+def _equal(crossover: Crossover) -> str:
+    zone = crossover.equal_zone
+    return f"; practically equal (within 2 %) from {zone[0]} to {zone[1]}" if zone else ""
+
+
+def _unresolved(crossover: Crossover, both: str) -> str:
+    low, high = crossover.range or (0, 0)
+    if low == high:
+        return f"unresolved: noise hides which of {both} leads at {low}, the only length measured on both sides"
+    if crossover.flips:
+        bracket = crossover.flips[0].bracket
+        return f"unresolved: the lead seems to change between {bracket[0]} and {bracket[1]}, but noise hides it"
+    return f"unresolved: noise hides which of {both} leads between {low} and {high}"
+
+
+def _one_leads(crossover: Crossover, names: Mapping[str, str]) -> str:
     winner = crossover.winner or crossover.incumbent.label
     low, high = crossover.range or (0, 0)
-    verb = _VERBS[crossover.metric][1]
     ratio = crossover.comparisons[-1].ratio
-    factor = format_ratio(max(ratio, 1 / ratio))
-    where = f"at {high}, the only length measured" if low == high else f"up to {high}"
-    if winner == crossover.challenger.label and low != high:
-        where = f"from {low} up to {high}"
-    text = f"not in range: {renamed[winner]} {verb} {where} ({factor} there)"
-    if crossover.state is CrossoverState.CENSORED:
-        return f"{text}; {_renamed(crossover.reason or '', renamed)}"
+    by = format_ratio(max(ratio, 1 / ratio))
+    leads = f"{names[winner]} {_VERBS[crossover.metric][1]}"
+    if low == high:
+        return f"{leads} at {low}, the only length measured on both sides ({by}): where they cross cannot be said"
+    reach = f"already from {low} up to {high}" if winner == crossover.challenger.label else f"up to {high}"
+    text = f"not in range: {leads} {reach} ({by} there)"
+    if crossover.state is CrossoverState.CENSORED and crossover.reason:
+        text += f"; {_renamed(crossover.reason, names)}"
     return text
 
 
-def _change(crossover: Crossover, flip: Flip, renamed: Mapping[str, str]) -> str:
+def _change(crossover: Crossover, flip: Flip, names: Mapping[str, str]) -> str:
     one, other = crossover.challenger.label, crossover.incumbent.label
     loser = other if flip.leader_after == one else one
+    low, high = _between(crossover, flip)
     verb = _VERBS[crossover.metric][0]
-    low, high = flip.bracket
-    at = f"{flip.length:.0f}"
     interval = "" if flip.low is None or flip.high is None else f" [{flip.low:.0f}, {flip.high:.0f}]"
-    return f"{renamed[flip.leader_after]} {verb} {renamed[loser]} between {low} and {high}, at about {at}{interval}"
+    at = f"at about {flip.length:.0f}{interval}"
+    return f"{names[flip.leader_after]} {verb} {names[loser]} between {low} and {high}, {at}"
+
+
+def _between(crossover: Crossover, flip: Flip) -> tuple[int, int]:
+    """The significant bracket, else the sign bracket, stretched to measured lengths that hold the estimate."""
+    low, high = (
+        known if known is not None else sign for known, sign in zip(flip.significant, flip.bracket, strict=True)
+    )
+    lengths = [comparison.length for comparison in crossover.comparisons]
+    return (
+        max((length for length in lengths if length <= min(low, flip.length)), default=low),
+        min((length for length in lengths if length >= max(high, flip.length)), default=high),
+    )
 
 
 def _renamed(text: str, names: Mapping[str, str]) -> str:
     for label in sorted(names, key=len, reverse=True):
         text = text.replace(label, names[label])
     return text
+
+
+def settings_apart(curves: Iterable[Curve]) -> dict[Curve, str]:
+    """What tells each curve's setting from the others': `width 64, float32`; empty where all share one."""
+    held = list(curves)
+    varying = [name for name in SETTING_FIELDS if len({getattr(curve, name) for curve in held}) > 1]
+
+    def words(curve: Curve) -> str:
+        values = ((name, getattr(curve, name)) for name in varying)
+        return ", ".join(f"{name} {value}" if isinstance(value, int) else f"{value}" for name, value in values)
+
+    return {curve: words(curve) for curve in held}

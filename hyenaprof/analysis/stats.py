@@ -7,6 +7,7 @@ treated as logarithms, because noise on a time is relative. All rules and their 
 from __future__ import annotations
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ def effective_sample_size(samples: Sequence[float]) -> float:
 def median_of(visit: Visit) -> float | None:
     """Median of a visit's clean samples in seconds; None where it has none."""
     clean = visit.clean_s
-    return float(np.median(clean)) if clean else None
+    return statistics.median(clean) if clean else None
 
 
 def energy_of(visit: Visit) -> float | None:

@@ -1,0 +1,186 @@
+"""Which sign changes along a curve of log ratios are real, where they lie, and where the two sides are equal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from hyenaprof.analysis.crossing import Ratios, Zero, find_zero, moderated_errors, ratios_of
+from hyenaprof.analysis.stats import CONFIDENCE, LogRatio, t_quantile
+from hyenaprof.model import Comparison, Flip
+
+EQUAL_WITHIN = 0.02
+"""Ratios closer to 1 than this are practically equal."""
+LOOSE = 0.99
+"""Confidence at each length of a change that counts only where it is the single one."""
+ZONE_OCTAVES = 0.99
+"""Shortest zone of practical equality worth a name; an octave, with room for lengths off the powers of two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the signs along a curve say.
+
+    Attributes:
+        flips: Sign changes by length; where none is proven, the one that the estimates suggest.
+        proven: Whether the flips stand between lengths at which the two sides lead beyond doubt.
+        leaders: +1 where the challenger leads beyond doubt, -1 the incumbent, 0 where it cannot be told.
+        equal_zone: Longest run of lengths, an octave or more, at which the sides are practically equal.
+        steps: Brackets of those flips that are jumps of the curve over zero.
+    """
+
+    flips: tuple[Flip, ...]
+    proven: bool
+    leaders: tuple[int, ...]
+    equal_zone: tuple[int, int] | None
+    steps: tuple[tuple[int, int], ...] = ()
+
+
+def judge(measured: Sequence[LogRatio], comparisons: Sequence[Comparison], names: tuple[str, str]) -> Judged:
+    """Finds the sign changes of a curve.
+
+    A change is proven between two lengths whose leads differ at 95 % over all lengths together (Bonferroni, the spread
+    of a round moderated by the other lengths'); single values are taken at their word. Where no change is proven so,
+    one at 99 % a length counts if it is the only one.
+
+    Args:
+        measured: Log ratios in order of length, at least one.
+        comparisons: The same as ratios with their own intervals.
+        names: Challenger and incumbent, for the flips' leaders.
+    """
+    ratios = ratios_of(measured)
+    strict = _leaders(ratios, 1 - (1 - CONFIDENCE) / len(measured))
+    changes = _changes(strict)
+    proven = bool(changes)
+    if not proven:
+        loose = _changes(_leaders(ratios, LOOSE))
+        proven = len(loose) == 1
+        changes = loose or _suggested(ratios)
+    found = [_flip(ratios, comparisons, change, names, strict) for change in changes]
+    return Judged(
+        flips=tuple(flip for flip, _ in found),
+        proven=proven,
+        leaders=tuple(strict),
+        equal_zone=_equal_zone(measured, ratios),
+        steps=tuple(flip.bracket for flip, zero in found if zero.step),
+    )
+
+
+def _leaders(ratios: Ratios, confidence: float) -> list[int]:
+    if ratios.freedom.sum() == 0:
+        return [int(sign) for sign in np.sign(ratios.y)]
+    errors, freedom = moderated_errors(ratios)
+    limits = np.array([t_quantile((1 + confidence) / 2, degrees) for degrees in freedom]) * errors
+    return [int(sign) for sign in np.where(np.abs(ratios.y) > limits, np.sign(ratios.y), 0)]
+
+
+def _changes(leaders: Sequence[int]) -> list[tuple[int, int]]:
+    """Index pairs (last of one leader, first of the next)."""
+    led = [index for index, leader in enumerate(leaders) if leader]
+    return [(left, right) for left, right in pairwise(led) if leaders[left] != leaders[right]]
+
+
+def _suggested(ratios: Ratios) -> list[tuple[int, int]]:
+    """The whole curve, where the estimates at its two ends differ in sign."""
+    signs = np.sign(ratios.y)
+    known = np.flatnonzero(signs)
+    if len(known) < 2 or signs[known[0]] == signs[known[-1]]:
+        return []
+    return [(int(known[0]), int(known[-1]))]
+
+
+def _flip(
+    ratios: Ratios,
+    comparisons: Sequence[Comparison],
+    change: tuple[int, int],
+    names: tuple[str, str],
+    strict: Sequence[int],
+) -> tuple[Flip, Zero]:
+    left, right = _split(ratios, *change)
+    zero = find_zero(ratios, left, right)
+    rising = ratios.y[right] > 0
+    significant = _significant(comparisons, change, 1 if rising else -1, strict)
+    low, high = zero.low, zero.high
+    if low is None and ratios.freedom.sum() > 0:
+        low, high = significant
+    first, last = comparisons[0].length, comparisons[-1].length
+    flip = Flip(
+        length=zero.length,
+        low=None if low is None or high is None else max(low, first),
+        high=None if low is None or high is None else min(high, last),
+        bracket=(comparisons[left].length, comparisons[right].length),
+        significant=significant,
+        leader_after=names[0] if rising else names[1],
+    )
+    return flip, zero
+
+
+def _split(ratios: Ratios, left: int, right: int) -> tuple[int, int]:
+    """The neighbours between which a change of sign leaves the least weight of wrong signs on either side.
+
+    Points that are exactly 0 belong to neither side and are passed over.
+    """
+    sign = np.sign(ratios.y[right])
+    weight = ratios.y * sign * np.sqrt(ratios.rounds)
+    inner = [index for index in range(left, right + 1) if ratios.y[index] != 0]
+
+    def wrong(cut: tuple[int, int]) -> float:
+        before = sum(max(weight[index], 0.0) for index in inner if index <= cut[0])
+        return float(before + sum(max(-weight[index], 0.0) for index in inner if index >= cut[1]))
+
+    turning = [(a, b) for a, b in pairwise(inner) if ratios.y[a] * sign < 0 < ratios.y[b] * sign]
+    return min(turning, key=wrong)
+
+
+def _significant(
+    comparisons: Sequence[Comparison], change: tuple[int, int], sign: int, strict: Sequence[int]
+) -> tuple[int | None, int | None]:
+    """Last length where the old leader leads by its own interval, first after it where the new one does.
+
+    Looked for between the lengths that prove the change and as far around them as the same side leads.
+    """
+    before, after = ("incumbent", "challenger") if sign > 0 else ("challenger", "incumbent")
+    start = _reach(strict, change[0], -1, -sign)
+    end = _reach(strict, change[1], +1, sign)
+    part = range(start, end + 1)
+    low = max((index for index in part if comparisons[index].leader == before), default=None)
+    first = start if low is None else low + 1
+    high = min((index for index in part if index >= first and comparisons[index].leader == after), default=None)
+    return (None if low is None else comparisons[low].length, None if high is None else comparisons[high].length)
+
+
+def _reach(strict: Sequence[int], index: int, step: int, sign: int) -> int:
+    while 0 <= index + step < len(strict) and strict[index + step] != -sign:
+        index += step
+    return index
+
+
+def _equal_zone(measured: Sequence[LogRatio], ratios: Ratios) -> tuple[int, int] | None:
+    """Longest run whose mean lies within 2 %, and none of whose lengths lies outside it beyond its own error."""
+    limit = math.log1p(EQUAL_WITHIN)
+    errors = moderated_errors(ratios)[0] if ratios.freedom.sum() else np.zeros(len(measured))
+    within = np.abs(ratios.y) < limit + 2.5 * errors
+    best: tuple[int, int] | None = None
+    for first in range(len(measured)):
+        for last in range(len(measured) - 1, first, -1):
+            octaves = math.log2(measured[last].length / measured[first].length)
+            if octaves < ZONE_OCTAVES or not within[first : last + 1].all():
+                continue
+            if _flat(ratios, first, last, limit) and (
+                best is None or octaves > math.log2(measured[best[1]].length / measured[best[0]].length)
+            ):
+                best = (first, last)
+    return (measured[best[0]].length, measured[best[1]].length) if best else None
+
+
+def _flat(ratios: Ratios, first: int, last: int, limit: float) -> bool:
+    """Whether a straight line through a run stays within the limit from end to end."""
+    x, y, weight = (values[first : last + 1] for values in (ratios.x, ratios.y, ratios.rounds))
+    centre = float(weight @ x / weight.sum())
+    slope = float(weight @ ((x - centre) * y) / (weight @ (x - centre) ** 2))
+    mean = float(weight @ y / weight.sum())
+    return bool(np.all(np.abs(mean + slope * (x - centre)) < limit))
