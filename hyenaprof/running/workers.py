@@ -39,6 +39,7 @@ from hyenaprof.scrub import scrub
 _Answer = TypeVar("_Answer", bound=AnyAnswer)
 OnProgress = Callable[[Progress], None]
 START_LIMIT_S = 120.0
+CLOSE_LIMIT_S = 5.0
 LOG_TAIL_LINES = 3
 
 
@@ -89,15 +90,7 @@ class Worker:
         self._ooms = _oom_kills()
         self._ids = 0
         self._buffer = b""
-        with log.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                [side.python or sys.executable, "-m", "hyenaprof.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=_environment(protocol, own=side.python is None),
-                start_new_session=True,
-            )
+        self._process = _start(side, protocol, log)
         self.hello = self._greet(device, protocol)
 
     def _greet(self, device: str, protocol: Protocol) -> HelloAnswer:
@@ -200,7 +193,7 @@ class Worker:
                 Refusal(outcome=Outcome.OOM, reason="the system ran out of memory and killed the worker"),
                 worker_lost=True,
             )
-        name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        name = _signal_name(-code) if code < 0 else f"exit status {code}"
         reason = f"the worker ended with {name}" + (f": {tail}" if tail else "")
         return Refused(Refusal(outcome=Outcome.CRASHED, reason=reason), worker_lost=True)
 
@@ -211,16 +204,13 @@ class Worker:
         return scrub(" | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip()))
 
     def close(self) -> None:
-        """Ends the worker by closing its pipe, and by force if it does not go."""
+        """Ends the worker by closing its pipe, then by force whatever of it is left."""
         if self._process.stdin is not None and not self._process.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=CLOSE_LIMIT_S)
+        self.kill()
 
     def kill(self) -> None:
         """Ends the worker and whatever it started, at once."""
@@ -231,6 +221,31 @@ class Worker:
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+
+
+def _start(side: Side, protocol: Protocol, log: Path) -> subprocess.Popen[bytes]:
+    try:
+        with log.open("ab") as stderr:
+            return subprocess.Popen(
+                [side.python or sys.executable, "-m", "hyenaprof.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(protocol, own=side.python is None),
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise WorkerError(
+            f"a worker of {side.operator}:{side.implementation} cannot be started: {error.strerror}",
+            hint="give --python the path of a python executable",
+        ) from None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the real-time signals have no names
+        return f"signal {number}"
 
 
 def _environment(protocol: Protocol, *, own: bool) -> Mapping[str, str]:
