@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from hyenaprof.analysis.stats import summarise
-from hyenaprof.model import Crossover, CrossoverState, Visit
+from hyenaprof.model import Crossover, Flip, Visit
 from hyenaprof.pipe import VisitRules
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.plan import Iteration, Pairing
@@ -51,23 +53,45 @@ def _steady(visits: tuple[Visit, ...], precision: float) -> bool:
     return bool(visits) and not summarise(visits, precision=precision).unstable
 
 
-def crossing_lengths(crossovers: Iterable[Crossover], *, precision: float) -> tuple[int, ...]:
-    """Lengths on both sides of every crossover that is not precise enough yet, in tokens."""
-    lengths: set[int] = set()
-    for crossover in crossovers:
-        if crossover.state in {CrossoverState.RESOLVED, CrossoverState.SEVERAL, CrossoverState.UNRESOLVED}:
-            for flip in crossover.flips:
-                if (
-                    flip.low is None
-                    or flip.high is None
-                    or (flip.high - flip.low > 2 * CROSSOVER_PRECISION * precision * flip.length)
-                ):
-                    lengths.update(flip.bracket)
-    return tuple(sorted(lengths))
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A length, in tokens, beside a crossover that is not precise enough yet, and the iteration it was seen in."""
+
+    length: int
+    with_gradients: bool
+
+
+def unsettled(crossovers: Iterable[Crossover], *, precision: float) -> frozenset[Crossing]:
+    """The lengths on both sides of every crossover that is not precise enough yet.
+
+    Args:
+        crossovers: As they stand.
+        precision: Half-width asked for of a median; a crossover is settled at twice that.
+    """
+    return frozenset(
+        Crossing(length, crossover.challenger.phase.has_gradients)
+        for crossover in crossovers
+        if crossover.metric == "latency"
+        for flip in crossover.flips
+        if flip_width(flip) > 2 * CROSSOVER_PRECISION * precision
+        for length in flip.bracket
+    )
+
+
+def flip_width(flip: Flip) -> float:
+    """Width of a crossover's interval over its length; infinite where it has none."""
+    if flip.low is None or flip.high is None:
+        return math.inf
+    return (flip.high - flip.low) / flip.length
 
 
 def wanting(
-    pairings: Sequence[Pairing], ledger: Ledger, *, precision: float, crossing: Sequence[int]
+    pairings: Sequence[Pairing],
+    ledger: Ledger,
+    *,
+    precision: float,
+    crossing: Collection[Crossing],
+    between: Collection[Crossing] = (),
 ) -> tuple[Pairing, ...]:
     """Pairings that another round would improve: those around a crossover first, then the cheapest.
 
@@ -75,15 +99,28 @@ def wanting(
         pairings: Those that were begun.
         ledger: What is known.
         precision: Half-width asked for.
-        crossing: Lengths around unsettled crossovers.
+        crossing: Lengths beside unsettled crossovers.
+        between: Lengths that were added to bisect one.
     """
-    around = [p for p in pairings if p.length in crossing and _rounds(p, ledger) < MOST_ROUNDS]
+
+    def is_around(pairing: Pairing) -> bool:
+        most = max(
+            MOST_ROUNDS * (crossing_of(pairing) in crossing), CROSSOVER_ROUNDS * (crossing_of(pairing) in between)
+        )
+        return _rounds(pairing, ledger) < most
+
+    around = [p for p in pairings if is_around(p)]
     imprecise = [
         p
         for p in pairings
         if p not in around and not all(precise(it, ledger, precision=precision) for it in p.iterations)
     ]
     return (*around, *sorted(imprecise, key=lambda p: _call_s(p, ledger)))
+
+
+def crossing_of(pairing: Pairing) -> Crossing:
+    """The pairing's length and kind of iteration."""
+    return Crossing(pairing.length, pairing.iterations[0].with_gradients)
 
 
 def _rounds(pairing: Pairing, ledger: Ledger) -> int:

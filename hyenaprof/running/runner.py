@@ -104,6 +104,8 @@ class Sweep:
         self._pairings: dict[int, tuple[Pairing, ...]] = {}
         self._left_out: dict[Iteration, float] = {}
         """Iterations over the budget, with the predicted seconds of one call."""
+        self._between: set[rounds.Crossing] = set()
+        """Lengths that were added to bisect a crossover."""
         self._told: set[Side] = set()
         """Sides whose failure before the first visit was shown already."""
 
@@ -253,11 +255,13 @@ class Sweep:
         session = self._session
         while session.left_s > 0:
             crossovers = self._crossovers()
-            crossing = rounds.crossing_lengths(crossovers, precision=session.precision)
+            crossing = rounds.unsettled(crossovers, precision=session.precision)
             if self._refine and crossing:
                 self._open_between(crossovers)
             begun = [p for pairings in self._pairings.values() for p in pairings if self._begun(p)]
-            wanted = rounds.wanting(begun, self._ledger, precision=session.precision, crossing=crossing)
+            wanted = rounds.wanting(
+                begun, self._ledger, precision=session.precision, crossing=crossing, between=self._between
+            )
             starts_s = len(self._sides) * session.workers.start_s
             chosen = rounds.fitting(wanted, self._ledger, session.rules, left_s=session.left_s, starts_s=starts_s)
             if not chosen:
@@ -265,15 +269,21 @@ class Sweep:
             self._round(chosen)
 
     def _begun(self, pairing: Pairing) -> bool:
-        """Whether the pairing takes part in depth: every side that can be measured there was, or it is a new length."""
+        """Whether the pairing takes part in depth: all its sides were measured there, or a crossover asked for it."""
         live = [it for it in pairing.iterations if self._ledger.open_points(it)]
-        return bool(live) and not any(it in self._left_out for it in live)
+        if not live or any(it in self._left_out for it in live):
+            return False
+        return rounds.crossing_of(pairing) in self._between or all(self._ledger.rounds(it) for it in live)
 
     def _open_between(self, crossovers: Sequence[Crossover]) -> None:
         for crossover in crossovers:
+            if crossover.metric != "latency":
+                continue
             for length in next_lengths(crossover, multiple=REFINE_MULTIPLE):
-                if length not in self._pairings:
-                    self._session.display.note(f"refining the crossover at {length}")
+                asked = rounds.Crossing(length, crossover.challenger.phase.has_gradients)
+                if asked not in self._between:
+                    self._between.add(asked)
+                    self._session.display.note(f"{crossover.challenger.phase}: refining the crossover at {length}")
                     self._open(length)
 
     def _round(self, chosen: Sequence[Pairing]) -> None:
@@ -305,14 +315,14 @@ class Sweep:
                     side=iteration.side,
                     predicted={point.id: predicted_s for point in points},
                 )
-        wanting = [
-            it
-            for pairings in self._pairings.values()
-            for it in self._iterations(pairings)
-            if self._ledger.open_points(it) and not self._satisfied(it)
-        ]
+        asked = [p for pairings in self._pairings.values() for p in pairings if self._asked(p)]
+        wanting = [it for it in self._iterations(asked) if self._ledger.open_points(it) and not self._satisfied(it)]
         reason = "everything asked for was measured" if not wanting else "the budget was reached"
         session.end(complete=not wanting, reason=reason)
+
+    def _asked(self, pairing: Pairing) -> bool:
+        """Whether the grid holds the pairing, or a crossover asked for it; its length's other phases need not be."""
+        return pairing.length not in {b.length for b in self._between} or rounds.crossing_of(pairing) in self._between
 
     def _satisfied(self, iteration: Iteration) -> bool:
         rounds_wanted = self._session.scenario.rounds

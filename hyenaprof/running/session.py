@@ -92,6 +92,7 @@ class Session:
         self.workers = Workers(device=scenario.device, protocol=scenario.protocol, log=folder / WORKER_LOG)
         self._known = set(standing.fingerprints) if standing else set()
         self._checked: dict[Point, CheckLine] = {check.point: check for check in (standing.checks if standing else ())}
+        self._refused_checks: dict[Point, Refused] = {}
         self._fingerprint_ids: dict[Side, str] = {}
         hello = self._first_hello(first_side, standing)
         self.device = hello.device_kind
@@ -173,12 +174,20 @@ class Session:
             point = point.reading(Phase.TRAINING)
         shape = point.shape.at(CHECK_LENGTH).model_copy(update={"batch": min(2, point.shape.batch)})
         small = Point.model_validate({**dict(point), "shape": shape})
+        if small in self._refused_checks:
+            raise self._refused_checks[small]
         if small not in self._checked:
-            self.display.note(f"verifying {point.label} against its float64 definition")
-            answer = self.worker(iteration.side).ask(Verify(point=small), VerifyAnswer, limit_s=CHECK_LIMIT_S)
-            self._checked[small] = answer.check
-            self.write([answer.check])
+            self._checked[small] = self._ask_check(iteration.side, small)
+            self.write([self._checked[small]])
         return self._checked[small]
+
+    def _ask_check(self, side: Side, small: Point) -> CheckLine:
+        self.display.note(f"verifying {small.label} against its float64 definition")
+        try:
+            return self.worker(side).ask(Verify(point=small), VerifyAnswer, limit_s=CHECK_LIMIT_S).check
+        except Refused as refused:
+            self._refused_checks[small] = Refused.of(refused.outcome, f"verification: {refused.reason}")
+            raise
 
     def fingerprint_id(self, side: Side) -> str:
         """The fingerprint that the side's workers have."""
