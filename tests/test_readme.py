@@ -10,9 +10,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from builders import CROSSOVER, make_run
 from typer.main import get_command
 
 from hyenaprof.cli.app import app
+from hyenaprof.records.journal import NAME as JOURNAL
+from hyenaprof.records.journal import Journal
+from hyenaprof.records.store import begin_folder
 from hyenaprof.resources import scenario_files
 
 ROOT = Path(__file__).parent.parent
@@ -116,8 +120,13 @@ def test_measuring_a_callable_works_as_shown(tmp_path):
 
 def test_reading_a_run_works_as_shown(tmp_path):
     _, reading = blocks(README, "python")
-    sweep = ["sweep", "quick", "--device", "fake", "--rounds", "2", "--no-refine"]
-    subprocess.run([sys.executable, "-m", "hyenaprof", *sweep], cwd=tmp_path, capture_output=True, check=True)
+    run = make_run()
+    folder = tmp_path / "runs" / "quick-0123abcd"
+    begin_folder(folder, run.scenario)
+    with Journal(folder / JOURNAL) as journal:
+        journal.append(run.headers)
+        journal.append(line for record in run.records for line in (record.memory, *record.visits) if line)
     printed = run_code(reading, tmp_path)
-    for word in ("hyena", "flash", "median_s", "latency", "peak_memory"):
-        assert word in printed
+    assert re.search(r"hyena +8192 ", printed)
+    (latency,) = [line for line in printed.splitlines() if line.startswith("training latency")]
+    assert float(re.search(r"\[([\d.]+)", latency)[1]) == pytest.approx(CROSSOVER, rel=0.05)
