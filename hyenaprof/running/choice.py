@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import median
 
 from hyenaprof.errors import ScenarioError
-from hyenaprof.model import ChoiceLine, Outcome, Phase
+from hyenaprof.model import ChoiceLine, Phase
 from hyenaprof.operators import entry_of
 from hyenaprof.pipe import Measure, MeasureAnswer, VisitRules
 from hyenaprof.records.scenario import OperatorChoice
@@ -63,10 +63,7 @@ def _fastest(session: Session, name: str, choice: OperatorChoice, pythons: Mappi
     for implementation in entry_of(name).implementations:
         iteration = _trial(session, _side(name, implementation, choice, pythons))
         try:
-            check = session.check(iteration)
-            if not check.passed:
-                rejected[implementation] = f"{Outcome.INCORRECT}: {check.worst.quantity}"
-                continue
+            session.checks.verify(iteration)
             trials_s[implementation] = _time(session, iteration)
         except Refused as refused:
             if refused.worker_lost:

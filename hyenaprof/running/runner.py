@@ -66,6 +66,7 @@ def sweep(request: SweepRequest, display: Display) -> Run:
     session = Session(request.scenario, folder, standing=standing, lines=lines, display=display, first_side=first)
     try:
         sides = chosen_sides(session, standing, request.pythons or {})
+        session.know_ceilings(sides[0], standing)
         Sweep(session, sides, refine=request.refine).run()
     except KeyboardInterrupt:
         raise Interrupted(folder) from None
@@ -181,14 +182,9 @@ class Sweep:
 
     def _verify(self, iteration: Iteration) -> None:
         try:
-            check = self._session.check(iteration)
+            self._session.checks.verify(iteration)
         except Refused as refused:
             self._close(iteration, refused)
-            return
-        if not check.passed:
-            worst = check.worst
-            error = "not finite" if worst.error is None else f"error {worst.error:.2g}, tolerance {worst.tolerance:.0e}"
-            self._close(iteration, Refused.of(Outcome.INCORRECT, f"{worst.quantity}: {error}, by the {check.method}"))
 
     def _close(self, iteration: Iteration, refused: Refused) -> None:
         """Journals that an iteration is not tried, and tells of it once a side."""

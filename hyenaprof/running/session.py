@@ -9,7 +9,7 @@ from pathlib import Path
 import hyenaprof
 from hyenaprof.errors import FingerprintError
 from hyenaprof.model import (
-    CheckLine,
+    CeilingsLine,
     CostLine,
     DType,
     EndLine,
@@ -17,26 +17,26 @@ from hyenaprof.model import (
     HeaderLine,
     JournalLine,
     Outcome,
-    Phase,
     Point,
     SkipLine,
     Visit,
 )
 from hyenaprof.pipe import (
+    CeilingsAnswer,
     Describe,
     DescribeAnswer,
     HelloAnswer,
     Measure,
     MeasureAnswer,
+    MeasureCeilings,
     MeasureMemory,
     MemoryAnswer,
-    Verify,
-    VerifyAnswer,
     VisitRules,
 )
 from hyenaprof.records.journal import NAME, Journal
 from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import WORKER_LOG, Run, begin_folder
+from hyenaprof.running.checks import Checks
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.locks import DeviceLock
 from hyenaprof.running.plan import Iteration
@@ -48,9 +48,6 @@ PRECISION = {"cpu": 0.05}
 GPU_PRECISION = 0.01
 GRACE = 1.15
 """A session may pass its budget by this factor to end the visit under way; then it is killed."""
-CHECK_LENGTH = 127
-"""Odd and prime: a transform that wraps round or a tile that is assumed whole shows here."""
-CHECK_LIMIT_S = 300.0
 LEAST_LIMIT_S = 60.0
 LIMIT_FACTOR = 10.0
 
@@ -91,8 +88,8 @@ class Session:
         self._journal = Journal(folder / NAME)
         self.workers = Workers(device=scenario.device, protocol=scenario.protocol, log=folder / WORKER_LOG)
         self._known = set(standing.fingerprints) if standing else set()
-        self._checked: dict[Point, CheckLine] = {check.point: check for check in (standing.checks if standing else ())}
-        self._refused_checks: dict[Point, Refused] = {}
+        self.checks = Checks(self, standing.checks if standing else ())
+        self.ceilings: CeilingsLine | None = None
         self._fingerprint_ids: dict[Side, str] = {}
         hello = self._first_hello(first_side, standing)
         self.device = hello.device_kind
@@ -132,6 +129,11 @@ class Session:
     def _hard_left_s(self) -> float:
         return self.scenario.budget * GRACE - self.elapsed_s
 
+    @property
+    def with_gradients(self) -> bool:
+        """Whether any phase that is read runs the backward pass."""
+        return any(phase.has_gradients for phase in self.scenario.phases)
+
     def write(self, lines: Iterable[JournalLine]) -> None:
         """Journals lines and takes note of them."""
         written = tuple(lines)
@@ -154,6 +156,21 @@ class Session:
             for warning in hello.warnings:
                 self.display.warn(warning)
 
+    def know_ceilings(self, side: Side, standing: Run | None) -> None:
+        """Has the ceilings measured once a run: what a visit exceeds is `implausible`."""
+        if standing is not None and standing.ceilings:
+            self.ceilings = standing.ceilings[-1]
+            return
+        self.display.note("measuring the machine's ceilings: copy, matrix multiplication, FFT, launch")
+        try:
+            self.ceilings = self.worker(side).ask(MeasureCeilings(), CeilingsAnswer, limit_s=LEAST_LIMIT_S).line
+        except Refused as refused:
+            self.display.warn(f"no ceilings, so nothing can be called implausible: {refused.reason}")
+            if refused.worker_lost:
+                self.workers.drop(side)
+            return
+        self.write([self.ceilings])
+
     def describe(self, side: Side, points: tuple[Point, ...]) -> None:
         """Asks for the analytic cost of points that it is not known of yet."""
         unknown = tuple(point for point in points if self.ledger.cost(point) is None)
@@ -162,32 +179,6 @@ class Session:
         answer = self.worker(side).ask(Describe(points=unknown), DescribeAnswer, limit_s=LEAST_LIMIT_S)
         for point, cost in zip(unknown, answer.costs, strict=True):
             self.ledger.know_cost(point, cost)
-
-    def check(self, iteration: Iteration) -> CheckLine:
-        """Verifies an implementation at a short odd length, once a run.
-
-        Raises:
-            Refused: It could not be run there.
-        """
-        point = iteration.call_point
-        if any(phase.has_gradients for phase in self.scenario.phases):
-            point = point.reading(Phase.TRAINING)
-        shape = point.shape.at(CHECK_LENGTH).model_copy(update={"batch": min(2, point.shape.batch)})
-        small = Point.model_validate({**dict(point), "shape": shape})
-        if small in self._refused_checks:
-            raise self._refused_checks[small]
-        if small not in self._checked:
-            self._checked[small] = self._ask_check(iteration.side, small)
-            self.write([self._checked[small]])
-        return self._checked[small]
-
-    def _ask_check(self, side: Side, small: Point) -> CheckLine:
-        self.display.note(f"verifying {small.label} against its float64 definition")
-        try:
-            return self.worker(side).ask(Verify(point=small), VerifyAnswer, limit_s=CHECK_LIMIT_S).check
-        except Refused as refused:
-            self._refused_checks[small] = Refused.of(refused.outcome, f"verification: {refused.reason}")
-            raise
 
     def fingerprint_id(self, side: Side) -> str:
         """The fingerprint that the side's workers have."""
@@ -250,7 +241,7 @@ class Session:
                 self._before_first(worker, iteration, points, limit_s)
             rules = self.rules.model_copy(update={"warm_calls": self._warms_up(iteration)})
             answer = worker.ask(
-                Measure(points=points, round=round_, order=order, rules=rules),
+                Measure(points=points, round=round_, order=order, rules=rules, ceilings=self.ceilings),
                 MeasureAnswer,
                 limit_s=limit_s,
                 on_progress=self.display.progress,
@@ -273,6 +264,7 @@ class Session:
         costs = ((point, self.ledger.cost(point)) for point in points)
         self.write((*answer.lines, *(CostLine(point=point, cost=cost) for point, cost in costs if cost is not None)))
         self.ledger.hint(iteration.call_point, answer.elapsed_s)
+        self.checks.at_length(iteration, self.ledger.call_s(iteration), left_s=self.left_s, limit_s=limit_s)
 
     def _refused(
         self, refused: Refused, iteration: Iteration, points: tuple[Point, ...], round_: int, order: int, *, cut: bool

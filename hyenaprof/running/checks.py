@@ -1,0 +1,114 @@
+"""Right before fast: each implementation verified once a run, and its core again at every length that is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from hyenaprof.model import CheckLine, JournalLine, Outcome, Phase, Point, Scope
+from hyenaprof.pipe import Verify, VerifyAnswer
+from hyenaprof.running.plan import Iteration
+from hyenaprof.running.progress import Display
+from hyenaprof.running.workers import Refused, Side, Worker
+
+CHECK_LENGTH = 127
+"""Odd and prime: a transform that wraps round or a tile that is assumed whole shows here."""
+CHECK_LIMIT_S = 300.0
+AT_LENGTH_LIMIT_S = 30.0
+"""A check at the timed length that would take longer is left out; the report says up to which length was checked."""
+CHECK_CALLS = 3.0
+"""A check at length costs about so many calls of the iteration."""
+
+
+class Bench(Protocol):
+    """What checks need of a session."""
+
+    display: Display
+
+    @property
+    def with_gradients(self) -> bool:
+        """Whether any phase that is read runs the backward pass."""
+
+    def worker(self, side: Side) -> Worker:
+        """The side's worker."""
+
+    def write(self, lines: Iterable[JournalLine]) -> None:
+        """Journals lines."""
+
+
+class Checks:
+    """What was verified in this run, and what is to be.
+
+    Args:
+        bench: The session.
+        standing: Checks that stand in the journal already.
+    """
+
+    def __init__(self, bench: Bench, standing: Sequence[CheckLine]) -> None:
+        self._bench = bench
+        self._done: dict[Point, CheckLine] = {check.point: check for check in standing}
+        self._refused: dict[Point, Refused] = {}
+
+    def verify(self, iteration: Iteration) -> None:
+        """Holds an implementation against its float64 definition at a short odd length, once a run.
+
+        Raises:
+            Refused: It is wrong, or could not be run there.
+        """
+        shape = iteration.call_point.shape
+        small = self._as_checked(
+            iteration, shape=shape.at(CHECK_LENGTH).model_copy(update={"batch": min(2, shape.batch)})
+        )
+        if small in self._refused:
+            raise self._refused[small]
+        if small not in self._done:
+            self._bench.display.note(f"verifying {small.label} against its float64 definition")
+            try:
+                self._ask(iteration.side, Verify(point=small), limit_s=CHECK_LIMIT_S)
+            except Refused as refused:
+                self._refused[small] = Refused.of(refused.outcome, refused.reason)
+                raise
+        if not self._done[small].passed:
+            raise wrong(self._done[small])
+
+    def at_length(self, iteration: Iteration, call_s: float, *, left_s: float, limit_s: float) -> None:
+        """Checks the operator's core at the length that is timed, once a length, where that is affordable.
+
+        Args:
+            iteration: What is about to be timed.
+            call_s: Seconds that one call of it takes.
+            left_s: Seconds left of the budget.
+            limit_s: Seconds after which the worker is killed.
+
+        Raises:
+            Refused: It is wrong there, or could not be checked.
+        """
+        core = self._as_checked(iteration, scope=Scope.CORE)
+        if core not in self._done:
+            if CHECK_CALLS * call_s > min(AT_LENGTH_LIMIT_S, left_s / 4):
+                return
+            self._ask(iteration.side, Verify(point=core, at_length=True), limit_s=limit_s)
+        if not self._done[core].passed:
+            raise wrong(self._done[core])
+
+    def _ask(self, side: Side, request: Verify, *, limit_s: float) -> None:
+        check = (
+            self._bench.worker(side)
+            .ask(request, VerifyAnswer, limit_s=limit_s, on_progress=self._bench.display.progress)
+            .check
+        )
+        self._done[request.point] = check
+        self._bench.write([check])
+
+    def _as_checked(self, iteration: Iteration, **changes: object) -> Point:
+        """The point that is checked in the iteration's stead: with gradients wherever the run reads any."""
+        phase = Phase.TRAINING if self._bench.with_gradients else iteration.call_point.phase
+        return Point.model_validate({**dict(iteration.call_point), "phase": phase, **changes})
+
+
+def wrong(check: CheckLine) -> Refused:
+    """The outcome `incorrect` with the worst entry of a red check."""
+    worst = check.worst
+    error = "not finite" if worst.error is None else f"error {worst.error:.2g}, tolerance {worst.tolerance:.0e}"
+    where = f"L={check.point.shape.length}"
+    return Refused.of(Outcome.INCORRECT, f"{worst.quantity}: {error} at {where}, by {check.method}")
