@@ -10,10 +10,11 @@ import numpy as np
 from builders import make_point
 from simulator import Machine, Noise, Pair
 
-from hyenaprof.analysis.crossover import find, next_lengths
-from hyenaprof.model import Crossover
+from hyenaprof.analysis.crossover import find, more_rounds, next_lengths
+from hyenaprof.model import Crossover, CrossoverState
 
 SHORTEST, LONGEST = 1024, 131072
+MOST_MEASUREMENTS = 60
 GRID = np.exp(np.linspace(math.log(SHORTEST), math.log(LONGEST), 4001))
 Ratio = Callable[[np.ndarray], np.ndarray]
 """Log of incumbent over challenger time, by length."""
@@ -168,6 +169,8 @@ def draw_equal(random: np.random.Generator) -> CurvePair:
 def search(pair: CurvePair, noise: Noise, random: np.random.Generator, *, refine: bool = True) -> tuple[Crossover, int]:
     """Measures as the sweep does: three rounds at every doubling, then five at each length that bisection asks for.
 
+    Where noise still hides who leads, single rounds follow until it does not, or to sixty measurements in all.
+
     Returns:
         The crossover found, and the number of paired measurements.
     """
@@ -188,5 +191,10 @@ def search(pair: CurvePair, noise: Noise, random: np.random.Generator, *, refine
     while refine and (wanted := next_lengths(found)):
         for length in wanted:
             measured.measure(length, 5)
+        found = find(*measured.records())
+    while refine and found.state is CrossoverState.UNRESOLVED and measured.measurements < MOST_MEASUREMENTS:
+        for length in more_rounds(found, precision=1.0):
+            if measured.measurements < MOST_MEASUREMENTS:
+                measured.measure(length, 1)
         found = find(*measured.records())
     return found, measured.measurements

@@ -8,19 +8,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Literal
 
-from hyenaprof.analysis.flips import EQUAL_WITHIN, Judged, judge
+from hyenaprof.analysis.flips import Judged, judge
+from hyenaprof.analysis.refinement import more_rounds, next_lengths
 from hyenaprof.analysis.sentence import OUTCOME_WORDS, sentence, settings_apart, shared_names
 from hyenaprof.analysis.stats import Location, LogRatio, comparison_of, energy_of, log_ratio, median_of
-from hyenaprof.model import Comparison, Crossover, CrossoverState, Curve, Flip, Outcome, Record, Visit
+from hyenaprof.model import Comparison, Crossover, CrossoverState, Curve, Outcome, Record, Visit
 from hyenaprof.operators import OPERATORS
 
-__all__ = ["challenger_first", "find", "find_all", "next_lengths", "sentence", "shared_names", "statements"]
+__all__ = [
+    "challenger_first",
+    "find",
+    "find_all",
+    "more_rounds",
+    "next_lengths",
+    "sentence",
+    "shared_names",
+    "statements",
+]
 
 Metric = Literal["latency", "peak_memory", "energy"]
-FINEST_OCTAVES = 1.5 / 16
-"""Four bisections of an octave, with room for the rounding to permitted lengths."""
-CROWD = 8
-"""Lengths within an octave of a sign change, either way, at which bisection gives up: it is chasing noise."""
 _TAKEN: dict[Metric, Callable[[Visit], float | None]] = {"latency": median_of, "energy": energy_of}
 
 
@@ -200,22 +206,11 @@ def _state(
         return CrossoverState.EQUAL, None
     if judged.proven:
         return (CrossoverState.RESOLVED if len(judged.flips) == 1 else CrossoverState.SEVERAL), None
-    leads = {leader for leader in judged.leaders if leader} or {_lead(comparison) for comparison in comparisons} - {0}
-    if len(leads) != 1 or not _unanimous(comparisons, *leads):
+    if judged.flips or judged.overall == 0:
         return CrossoverState.UNRESOLVED, None
-    if leads == {1}:
+    if judged.overall > 0:
         return CrossoverState.NONE_IN_RANGE, names[0]
     return (CrossoverState.CENSORED if censored else CrossoverState.NONE_IN_RANGE), names[1]
-
-
-def _lead(comparison: Comparison) -> int:
-    return {"challenger": 1, "incumbent": -1, None: 0}[comparison.leader]
-
-
-def _unanimous(comparisons: tuple[Comparison, ...], lead: int) -> bool:
-    """Whether the ends of the range, past which a crossover might hide, side with the leader or are equal to 2 %."""
-    ends = (comparisons[0].ratio, comparisons[-1].ratio)
-    return all(lead * math.log(ratio) > -math.log1p(EQUAL_WITHIN) for ratio in ends)
 
 
 def _warnings(judged: Judged, measured: list[LogRatio], metric: Metric) -> tuple[str, ...]:
@@ -253,45 +248,3 @@ def _why_no_pair(records: Sequence[Record]) -> str:
     if len(labels) == 1:
         return f"only {labels[0]} is there: a crossover needs two operators"
     return f"{', '.join(labels)} share no scope, phase, sizes, dtype and device in which to compare them"
-
-
-def next_lengths(crossover: Crossover, *, multiple: int = 64) -> tuple[int, ...]:
-    """Lengths at which to measure next, five rounds each; empty when every sign change is bracketed closely enough.
-
-    Each change of sign is bisected four times an octave. When that is done, the length just above the next power of two
-    is asked for: an operator that pads to powers of two steps there, and a doubling grid never sees it.
-
-    Args:
-        crossover: What is known so far.
-        multiple: Lengths are multiples of this, or of a smaller power of two where a bracket is too short for one.
-    """
-    wanted: list[int] = []
-    for flip in crossover.flips if crossover.state is not CrossoverState.EQUAL else ():
-        low, high = flip.bracket
-        middle = _middle(low, high, multiple)
-        if _crowd(crossover, flip) >= CROWD:
-            continue
-        if math.log2(high / low) > FINEST_OCTAVES and low < middle < high:
-            wanted.append(middle)
-        elif (above := _above_step(crossover, flip, multiple)) is not None:
-            wanted.append(above)
-    return tuple(dict.fromkeys(wanted))
-
-
-def _crowd(crossover: Crossover, flip: Flip) -> int:
-    return sum(flip.length / 2 <= comparison.length <= flip.length * 2 for comparison in crossover.comparisons)
-
-
-def _middle(low: int, high: int, multiple: int) -> int:
-    step = multiple
-    while step > 1 and high - low < 2 * step:
-        step //= 2
-    return round(math.sqrt(low * high) / step) * step
-
-
-def _above_step(crossover: Crossover, flip: Flip, multiple: int) -> int | None:
-    step = int(2 ** math.ceil(math.log2(flip.length)))
-    measured = [comparison.length for comparison in crossover.comparisons]
-    if step not in measured or step == measured[-1] or any(step < length <= 1.1 * step for length in measured):
-        return None
-    return step + min(multiple, max(step // 16, 1))

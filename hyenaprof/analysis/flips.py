@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from hyenaprof.model import Comparison, Flip
 EQUAL_WITHIN = 0.02
 """Ratios closer to 1 than this are practically equal."""
 LOOSE = 0.99
-"""Confidence at each length of a change that counts only where it is the single one."""
+"""Confidence, in each run of lengths with one sign, of a change that counts only where it is the single one."""
 ZONE_OCTAVES = 0.99
 """Shortest zone of practical equality worth a name; an octave, with room for lengths off the powers of two."""
 
@@ -28,14 +28,14 @@ class Judged:
     Attributes:
         flips: Sign changes by length; where none is proven, the one that the estimates suggest.
         proven: Whether the flips stand between lengths at which the two sides lead beyond doubt.
-        leaders: +1 where the challenger leads beyond doubt, -1 the incumbent, 0 where it cannot be told.
+        overall: +1 where the challenger leads over all lengths together, -1 the incumbent, 0 where it cannot be told.
         equal_zone: Longest run of lengths, an octave or more, at which the sides are practically equal.
         steps: Brackets of those flips that are jumps of the curve over zero.
     """
 
     flips: tuple[Flip, ...]
     proven: bool
-    leaders: tuple[int, ...]
+    overall: int
     equal_zone: tuple[int, int] | None
     steps: tuple[tuple[int, int], ...] = ()
 
@@ -45,7 +45,7 @@ def judge(measured: Sequence[LogRatio], comparisons: Sequence[Comparison], names
 
     A change is proven between two lengths whose leads differ at 95 % over all lengths together (Bonferroni, the spread
     of a round moderated by the other lengths'); single values are taken at their word. Where no change is proven so,
-    one at 99 % a length counts if it is the only one.
+    one between two runs of lengths, each run as a whole significant at 99 %, counts if it is the only one.
 
     Args:
         measured: Log ratios in order of length, at least one.
@@ -57,14 +57,14 @@ def judge(measured: Sequence[LogRatio], comparisons: Sequence[Comparison], names
     changes = _changes(strict)
     proven = bool(changes)
     if not proven:
-        loose = _changes(_leaders(ratios, LOOSE))
+        loose = _changes(_leading_runs(ratios, LOOSE))
         proven = len(loose) == 1
-        changes = loose or _suggested(ratios)
+        changes = loose or _changes(_leading_runs(ratios, CONFIDENCE)) or _suggested(ratios)
     found = [_flip(ratios, comparisons, change, names, strict) for change in changes]
     return Judged(
         flips=tuple(flip for flip, _ in found),
         proven=proven,
-        leaders=tuple(strict),
+        overall=_overall(ratios),
         equal_zone=_equal_zone(measured, ratios),
         steps=tuple(flip.bracket for flip, zero in found if zero.step),
     )
@@ -78,6 +78,34 @@ def _leaders(ratios: Ratios, confidence: float) -> list[int]:
     return [int(sign) for sign in np.where(np.abs(ratios.y) > limits, np.sign(ratios.y), 0)]
 
 
+def _leading_runs(ratios: Ratios, confidence: float) -> list[int]:
+    """The leader at each length of a run of equal signs that leads as a whole, 0 elsewhere."""
+    signs = np.sign(ratios.y)
+    if ratios.freedom.sum() == 0:
+        return [int(sign) for sign in signs]
+    errors, freedom = moderated_errors(ratios)
+    leaders = [0] * len(signs)
+    for sign, group in groupby(range(len(signs)), key=lambda index: signs[index]):
+        run = list(group)
+        precision = 1 / np.maximum(errors[run], 1e-12) ** 2
+        evidence = abs(float(precision @ ratios.y[run])) / math.sqrt(precision.sum())
+        if evidence > t_quantile((1 + confidence) / 2, float(freedom[run].sum())):
+            for index in run:
+                leaders[index] = int(sign)
+    return leaders
+
+
+def _overall(ratios: Ratios) -> int:
+    """Who leads over all lengths taken together."""
+    if ratios.freedom.sum() == 0:
+        return int(np.sign(ratios.y.sum()))
+    errors, freedom = moderated_errors(ratios)
+    precision = 1 / np.maximum(errors, 1e-12) ** 2
+    evidence = float(precision @ ratios.y) / math.sqrt(precision.sum())
+    limit = t_quantile((1 + LOOSE) / 2, float(freedom.sum()))
+    return int(np.sign(evidence)) if abs(evidence) > limit else 0
+
+
 def _changes(leaders: Sequence[int]) -> list[tuple[int, int]]:
     """Index pairs (last of one leader, first of the next)."""
     led = [index for index, leader in enumerate(leaders) if leader]
@@ -85,12 +113,10 @@ def _changes(leaders: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _suggested(ratios: Ratios) -> list[tuple[int, int]]:
-    """The whole curve, where the estimates at its two ends differ in sign."""
-    signs = np.sign(ratios.y)
-    known = np.flatnonzero(signs)
-    if len(known) < 2 or signs[known[0]] == signs[known[-1]]:
-        return []
-    return [(int(known[0]), int(known[-1]))]
+    """The whole curve, where the estimates at its two ends differ in sign, each by more than practical equality."""
+    first, last = ratios.y[[0, -1]]
+    apart = first * last < 0 and min(abs(first), abs(last)) > math.log1p(EQUAL_WITHIN)
+    return [(0, len(ratios.y) - 1)] if apart else []
 
 
 def _flip(
