@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -108,6 +109,13 @@ class CheckEntry(OnDisk):
         """Whether the error is known and within the tolerance."""
         return self.error is not None and self.error <= self.tolerance
 
+    @property
+    def share(self) -> float:
+        """Error over tolerance; infinite where the error is not known, or not 0 where it must be."""
+        if self.error is None:
+            return math.inf
+        return self.error / self.tolerance if self.tolerance else (math.inf if self.error else 0.0)
+
 
 class CheckLine(JournalLine):
     """Verification of an implementation (at a small length) or of a point (at the length that is timed)."""
@@ -128,7 +136,7 @@ class CheckLine(JournalLine):
     @property
     def worst(self) -> CheckEntry:
         """The entry furthest beyond (or nearest to) its tolerance."""
-        return max(self.entries, key=lambda e: float("inf") if e.error is None else e.error / e.tolerance)
+        return max(self.entries, key=lambda entry: entry.share)
 
 
 class MemoryLine(JournalLine):

@@ -184,6 +184,15 @@ def test_a_result_that_was_not_finite_fails_and_is_the_worst():
     assert check(1.0, None).worst.quantity == "q1"
 
 
+def test_an_error_where_none_is_allowed_is_the_worst_and_its_absence_the_best():
+    exact = CheckEntry(quantity="causality", error=0.0, tolerance=0.0)
+    leaking = CheckEntry(quantity="causality", error=1e-9, tolerance=0.0)
+    loose = CheckEntry(quantity="output", error=1e-6, tolerance=1e-3)
+    line = check(1e-4)
+    assert line.model_copy(update={"entries": (exact, loose)}).worst == loose
+    assert line.model_copy(update={"entries": (loose, leaking)}).worst == leaking
+
+
 @pytest.mark.parametrize(
     "line", [visit(), check(1e-4), SkipLine(point=POINT, outcome="oom", reason="needs 12 GiB", fingerprint_id="f" * 12)]
 )
