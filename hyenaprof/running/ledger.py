@@ -32,7 +32,7 @@ class Ledger:
         for line in lines:
             self._lines.append(line)
             if isinstance(line, Visit):
-                self._visits.setdefault(line.point.id, {})[line.round] = line
+                self._visits.setdefault(line.point.id, {}).setdefault(line.round, line)
             if isinstance(line, Visit | SkipLine) and line.outcome in LASTING:
                 self._closed.setdefault(line.point.id, (line.outcome, line.reason or ""))
 
@@ -56,6 +56,10 @@ class Ledger:
         """Good visits of a point."""
         return tuple(v for v in self._visits.get(point.id, {}).values() if v.outcome is Outcome.OK)
 
+    def visited(self) -> tuple[Point, ...]:
+        """Points that a visit of stands in the journal, good or bad."""
+        return tuple(next(iter(visits.values())).point for visits in self._visits.values())
+
     def has(self, point: Point, round_: int) -> bool:
         """Whether the point's visit of that round stands in the journal."""
         return round_ in self._visits.get(point.id, {})
@@ -73,9 +77,11 @@ class Ledger:
         return min((len(self.visits(point)) for point in self.open_points(iteration)), default=0)
 
     def next_round(self, iterations: Iterable[Iteration]) -> int:
-        """The first round that none of these iterations has a visit of."""
-        rounds = (r for it in iterations for p in it.points for r in self._visits.get(p.id, {}))
-        return max(rounds, default=-1) + 1
+        """The round that these iterations are in: the last one begun, where a kill left it unfinished, else a new one."""
+        begun = [set(self._visits.get(p.id, ())) for it in iterations for p in self.open_points(it)]
+        last = max((round_ for rounds in begun for round_ in rounds), default=-1)
+        unfinished = last >= 0 and any(last not in rounds for rounds in begun)
+        return last if unfinished else last + 1
 
     def call_s(self, iteration: Iteration) -> float:
         """Seconds of one call: measured, hinted at, or predicted from other lengths."""
