@@ -72,7 +72,7 @@ class Machine:
         latency_s = truth_s * np.exp(state + process + self._samples(samples))
         return Visit(
             point=point,
-            round=number,
+            round=abs(number),
             order=order,
             outcome=Outcome.OK,
             latency_s=tuple(latency_s.tolist()),

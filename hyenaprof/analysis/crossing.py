@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hyenaprof.analysis.stats import CONFIDENCE, LogRatio, Vector
+from hyenaprof.analysis.location import CONFIDENCE, Vector
+from hyenaprof.analysis.stats import LogRatio
 
 REPLICATES = 999
 SEED = 20230221

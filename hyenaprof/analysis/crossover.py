@@ -9,9 +9,10 @@ from itertools import combinations
 from typing import Literal
 
 from hyenaprof.analysis.flips import Judged, judge
+from hyenaprof.analysis.location import Location
 from hyenaprof.analysis.refinement import more_rounds, next_lengths
 from hyenaprof.analysis.sentence import OUTCOME_WORDS, sentence, settings_apart, shared_names
-from hyenaprof.analysis.stats import Location, LogRatio, comparison_of, energy_of, log_ratio, median_of
+from hyenaprof.analysis.stats import LogRatio, comparison_of, energy_of, log_ratio, median_of
 from hyenaprof.model import Comparison, Crossover, CrossoverState, Curve, Outcome, Record, Visit
 from hyenaprof.operators import OPERATORS
 

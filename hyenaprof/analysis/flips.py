@@ -10,7 +10,8 @@ from itertools import groupby, pairwise
 import numpy as np
 
 from hyenaprof.analysis.crossing import Ratios, Zero, find_zero, moderated_errors, ratios_of
-from hyenaprof.analysis.stats import CONFIDENCE, LogRatio, t_quantile
+from hyenaprof.analysis.location import CONFIDENCE, t_quantile
+from hyenaprof.analysis.stats import LogRatio
 from hyenaprof.model import Comparison, Flip
 
 EQUAL_WITHIN = 0.02

@@ -1,4 +1,4 @@
-"""Location and interval of small samples, and what they say of visits: one point's time, one ratio, order, drift.
+"""What visits say: one point's time, one ratio of two sides, the effect of order, drift.
 
 The unit is the visit (its median), never the sample: samples of one process are no replicates. Times and ratios are
 treated as logarithms, because noise on a time is relative. All rules and their evidence: STATISTICS.md of the design.
@@ -10,46 +10,15 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hyenaprof.analysis.location import Location, Vector, locate, locate_difference, serial_inflation
 from hyenaprof.model import Comparison, Record, Summary, Visit
 
-Vector = NDArray[np.float64]
-
-CONFIDENCE = 0.95
-TRIM = 0.2
-"""Share cut from each end by the trimmed mean."""
-TRIM_FROM = 8
-"""Rounds from which the trimmed interval is used; below it too few values are left and the plain t covers better."""
 STABLE_FROM = 5
 """Visits below which a point is called unstable whatever its interval."""
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where a small sample lies.
-
-    Attributes:
-        value: Mean, trimmed by 20 % at each end from eight values on.
-        error: Its standard error; None for a single value.
-        freedom: Degrees of freedom of the error.
-        count: Values behind it.
-    """
-
-    value: float
-    error: float | None
-    freedom: float
-    count: int
-
-    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-        """Two-sided t interval, or None for a single value."""
-        if self.error is None:
-            return None
-        half = t_quantile((1 + confidence) / 2, self.freedom) * self.error
-        return self.value - half, self.value + half
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,77 +36,6 @@ class Effect:
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
-def t_quantile(probability: float, freedom: float) -> float:
-    """Quantile of Student's t; the normal's where the degrees of freedom are infinite."""
-    from scipy.special import ndtri, stdtrit  # late: 0.35 s
-
-    return float(stdtrit(freedom, probability)) if math.isfinite(freedom) else float(ndtri(probability))
-
-
-def locate(values: Sequence[float] | Vector) -> Location:
-    """Mean and standard error of a small sample; from eight values on trimmed by 20 % at each end.
-
-    The trimmed mean's error is Tukey and McLaughlin's: the winsorised standard deviation over (1 - 2 x trim) sqrt(n), on
-    h - 1 degrees of freedom where h values are left after trimming.
-
-    Raises:
-        ValueError: No values.
-
-    Source: Yuen 1974, "The two-sample trimmed t for unequal population variances"; Tukey and McLaughlin 1963.
-    """
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    count = len(ordered)
-    if count == 0:
-        raise ValueError("no values to locate")
-    if count < TRIM_FROM:
-        error = float(ordered.std(ddof=1)) / math.sqrt(count) if count > 1 else None
-        return Location(float(ordered.mean()), error, count - 1, count)
-    cut = int(TRIM * count)
-    kept = ordered[cut : count - cut]
-    winsorised = np.clip(ordered, kept[0], kept[-1])
-    error = float(winsorised.std(ddof=1)) / ((1 - 2 * cut / count) * math.sqrt(count))
-    return Location(float(kept.mean()), error, len(kept) - 1, count)
-
-
-def locate_difference(first: Sequence[float] | Vector, second: Sequence[float] | Vector) -> Location:
-    """Difference first - second of two unpaired samples, by Welch's (from eight values Yuen's) rule.
-
-    Raises:
-        ValueError: A side without values.
-    """
-    a, b = locate(first), locate(second)
-    count = min(a.count, b.count)
-    if a.error is None or b.error is None:
-        return Location(a.value - b.value, None, 0, count)
-    variance = a.error**2 + b.error**2
-    spread = a.error**4 / a.freedom + b.error**4 / b.freedom
-    freedom = variance**2 / spread if spread > 0 else a.freedom + b.freedom
-    return Location(a.value - b.value, math.sqrt(variance), freedom, count)
-
-
-def effective_sample_size(samples: Sequence[float]) -> float:
-    """How many independent samples a visit's samples are worth, from the autocorrelation of sign(x - median).
-
-    Signs, because one outlier would dominate the autocorrelation of the values. The sum ends where Geyer's pairs of
-    neighbouring autocorrelations cease to be positive.
-
-    Source: Geyer 1992, "Practical Markov chain Monte Carlo", section 3.3.
-    """
-    values = np.asarray(samples, dtype=np.float64)
-    count = len(values)
-    signs = np.sign(values - np.median(values)) if count else values
-    power = float(signs @ signs)
-    if count < 4 or power == 0:
-        return float(count)
-    signs = signs - signs.mean()
-    correlation = np.correlate(signs, signs, mode="full")[count - 1 :] / float(signs @ signs)
-    pairs = correlation[: count - count % 2].reshape(-1, 2).sum(axis=1)
-    ends = np.flatnonzero(pairs <= 0)
-    initial = pairs[: ends[0]] if len(ends) else pairs
-    inflation = 2 * float(initial.sum()) - 1
-    return min(float(count), count / inflation) if inflation > 0 else float(count)
-
-
 def median_of(visit: Visit) -> float | None:
     """Median of a visit's clean samples in seconds; None where it has none."""
     clean = visit.clean_s
@@ -152,8 +50,8 @@ def energy_of(visit: Visit) -> float | None:
 def summarise(visits: Sequence[Visit], *, precision: float) -> Summary:
     """One point's time: median over visits, its 95 % interval, and the spread inside and between processes.
 
-    The interval is the (from eight visits trimmed) t interval of the logarithms of the visit medians, stretched to hold
-    the printed median where skewness would leave it out.
+    The interval is the (from eight visits trimmed) t interval of the logarithms of the visit medians, widened where
+    they drift, and stretched to hold the printed median where skewness would leave it out.
 
     Args:
         visits: Visits of one point; those without samples are passed over.
@@ -162,13 +60,13 @@ def summarise(visits: Sequence[Visit], *, precision: float) -> Summary:
     Raises:
         ValueError: No visit holds a sample.
     """
-    held = [(visit, median) for visit in visits if (median := median_of(visit)) is not None]
+    in_order = sorted(visits, key=lambda visit: visit.started_at)
+    held = [(visit, median) for visit in in_order if (median := median_of(visit)) is not None]
     if not held:
         raise ValueError("no visit holds a sample")
     medians_s = np.array([median for _, median in held])
     median_s = float(np.median(medians_s))
-    located = locate(np.log(medians_s))
-    interval = located.interval()
+    interval = _widened(locate(np.log(medians_s)), serial_inflation(np.log(medians_s)))
     low_s = min(median_s, math.exp(interval[0])) if interval else None
     high_s = max(median_s, math.exp(interval[1])) if interval else None
     achieved = (high_s - low_s) / 2 / median_s if low_s is not None and high_s is not None else None
@@ -183,6 +81,11 @@ def summarise(visits: Sequence[Visit], *, precision: float) -> Summary:
         between_spread=float(np.log(medians_s).std(ddof=1)) if len(held) > 1 else None,
         unstable=len(held) < STABLE_FROM or achieved is None or achieved > precision,
     )
+
+
+def _widened(located: Location, factor: float) -> tuple[float, float] | None:
+    error = located.error
+    return None if error is None else replace(located, error=error * factor).interval()
 
 
 def _within_spread(visits: Iterable[Visit]) -> float | None:
