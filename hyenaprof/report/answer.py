@@ -7,8 +7,9 @@ from typing import Literal
 
 from hyenaprof.analysis.crossover import sentence
 from hyenaprof.model import Cell, Comparison, Crossover, Figure, Flip, Section, Table
-from hyenaprof.report.figures import Crossing, Lane, draw_lanes
+from hyenaprof.report.figures import Crossing
 from hyenaprof.report.findings import Findings, Metric, Panel
+from hyenaprof.report.lanes import Lane, draw_lanes
 from hyenaprof.report.style import looks
 from hyenaprof.report.words import SCOPE_SHORT, ratio_interval
 from hyenaprof.units import UNKNOWN, format_length
@@ -145,21 +146,22 @@ def crossover_table(findings: Findings, metric: Metric = "latency") -> Table:
         for panel, crossover in findings.crossovers(metric)
         for flip in (crossover.flips or (None,))
     )
-    header = ("Phase", "Pair", "State", "Crossover", "95 % interval", "Sign bracket", "Then leads")
+    header = ("Phase", "Pair", "State", "Crossover", "95 % interval", "Sign bracket", "Leads", "Stopped by")
     return Table(
         (("Setting", *header) if several else header),
         rows,
         caption="Lengths in tokens. The sign bracket assumes nothing: last length with one side significantly ahead, first "
-        "with the other.",
+        "with the other. Leads: who does after the crossover, or throughout.",
     )
 
 
 def _row(findings: Findings, crossover: Crossover, flip: Flip | None) -> tuple[str, ...]:
+    why = crossover.reason or UNKNOWN
     first = (str(crossover.challenger.phase), pair_name(findings, crossover), str(crossover.state))
     if flip is None:
         winner = crossover.winner
-        return (*first, UNKNOWN, UNKNOWN, UNKNOWN, findings.names.get(winner, winner) if winner else UNKNOWN)
+        return (*first, UNKNOWN, UNKNOWN, UNKNOWN, findings.names.get(winner, winner) if winner else UNKNOWN, why)
     interval = UNKNOWN if flip.low is None or flip.high is None else f"{flip.low:.0f} to {flip.high:.0f}"
     before, after = (UNKNOWN if length is None else str(length) for length in flip.significant)
     leader = findings.names.get(flip.leader_after, flip.leader_after)
-    return (*first, f"{flip.length:.0f}", interval, f"{before} to {after}", leader)
+    return (*first, f"{flip.length:.0f}", interval, f"{before} to {after}", leader, why)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hyenaprof.analysis.crossover import sentence
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Cell, Comparison, Crossover, Curve, Figure, Outcome, Section, Table
-from hyenaprof.report.answer import counted, crossings_of, pair_name, sentences
+from hyenaprof.report.answer import counted, crossings_of, crossover_table, pair_name
 from hyenaprof.report.figures import Line, Mark, draw_lines
 from hyenaprof.report.findings import Finding, Findings, Panel
 from hyenaprof.report.style import Look, looks
@@ -52,11 +52,9 @@ def memory(findings: Findings) -> Section | None:
     return Section(
         title="Peak memory against length",
         anchor="memory",
-        paragraphs=(
-            f"Peak of one call less inputs and weights, from a separate untimed pass: {', '.join(methods)}.",
-            *(f"{begun(told)}." for told in sentences(findings, "peak_memory")),
-        ),
+        paragraphs=(f"Peak of one call less inputs and weights, from a separate untimed pass: {', '.join(methods)}.",),
         figures=tuple(_memory(findings, panel) for panel in drawn),
+        tables=(crossover_table(findings, "peak_memory"),) if findings.crossovers("peak_memory") else (),
     )
 
 

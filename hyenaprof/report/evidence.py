@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hyenaprof.analysis import stats
 from hyenaprof.analysis.stats import Effect
 from hyenaprof.model import Cell, CheckEntry, CheckLine, Section, Table
@@ -9,27 +11,52 @@ from hyenaprof.report.findings import Findings
 from hyenaprof.report.words import begun
 from hyenaprof.units import UNKNOWN, format_latency, format_percent
 
+NOT_CHECKED = "No check stands in this journal."
+
 
 def verification(findings: Findings) -> Section:
-    """Every compared quantity with its error and tolerance."""
-    rows = tuple(_check_row(check, entry) for check in findings.run.checks for entry in check.entries)
-    red = sum(not check.passed for check in findings.run.checks)
-    said = (
-        f"{len(findings.run.checks)} checks, {red} failed. What fails is not timed."
-        if rows
-        else "No check in this journal."
+    """Each check by its worst quantity, then every compared quantity with its error and tolerance."""
+    checks = findings.run.checks
+    red = sum(not check.passed for check in checks)
+    return Section(
+        title="Verification",
+        anchor="verification",
+        paragraphs=(f"{len(checks)} checks, {red} failed. What fails is not timed." if checks else NOT_CHECKED,),
+        tables=(_worst(checks), _quantities(checks)) if checks else (),
+    )
+
+
+def _worst(checks: Sequence[CheckLine]) -> Table:
+    rows = tuple(
+        (*_checked(check), f"{len(check.entries)}", check.worst.quantity, *_error(check.worst), _result(check.passed))
+        for check in checks
+        if check.entries
+    )
+    header = ("Operator", "Checked at", "Against", "Quantities", "Worst", "Error", "Tolerance", "Result")
+    return Table(header, rows, caption="Worst: nearest to, or furthest beyond, its tolerance.")
+
+
+def _quantities(checks: Sequence[CheckLine]) -> Table:
+    rows = tuple(
+        (*_checked(check), entry.quantity, *_error(entry), _result(entry.passed))
+        for check in checks
+        for entry in check.entries
     )
     header = ("Operator", "Checked at", "Against", "Quantity", "Error", "Tolerance", "Result")
-    table = Table(header, rows, caption="Error: largest error over the largest value of the reference.")
-    return Section(title="Verification", anchor="verification", paragraphs=(said,), tables=(table,) if rows else ())
+    return Table(header, rows, caption="Error: largest error over the largest value of the reference.")
 
 
-def _check_row(check: CheckLine, entry: CheckEntry) -> tuple[str | Cell, ...]:
+def _checked(check: CheckLine) -> tuple[str, str, str]:
     point = check.point
-    error = UNKNOWN if entry.error is None else f"{entry.error:.2g}"
-    passed = Cell("passed", tone="good") if entry.passed else Cell("failed", tone="bad")
-    place = f"L={point.shape.length} {point.dtype} {point.scope}"
-    return (point.label, place, check.method, entry.quantity, error, f"{entry.tolerance:.2g}", passed)
+    return (point.label, f"L={point.shape.length} {point.dtype} {point.scope}", check.method)
+
+
+def _error(entry: CheckEntry) -> tuple[str, str]:
+    return (UNKNOWN if entry.error is None else f"{entry.error:.2g}", f"{entry.tolerance:.2g}")
+
+
+def _result(passed: bool) -> Cell:
+    return Cell("passed", tone="good") if passed else Cell("failed", tone="bad")
 
 
 def choices(findings: Findings) -> Section | None:

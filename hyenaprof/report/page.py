@@ -12,8 +12,13 @@ from markupsafe import Markup
 from hyenaprof.model import Cell, Figure, Section
 from hyenaprof.report.points import STRIP_LEVELS, STRIP_SAMPLES
 from hyenaprof.report.style import FAINT, GRID, HUES, INK, PAPER
+from hyenaprof.units import UNKNOWN
 
 TEMPLATES = "templates"
+LONG_TEXT = 30
+"""Characters from which a cell is wrapped."""
+FOLDED_ROWS = 24
+"""Rows above which a plain table is folded away."""
 
 
 def document(title: str, lead: str, facts: tuple[str, ...], sections: tuple[Section, ...]) -> str:
@@ -37,6 +42,7 @@ def document(title: str, lead: str, facts: tuple[str, ...], sections: tuple[Sect
             style=Markup(_palette() + _asset("report.css")),  # noqa: S704 -- our own file, no journal in it
             script=Markup(script),  # noqa: S704 -- our own file, no journal in it
             policy=_policy(script),
+            folded=FOLDED_ROWS,
         )
     )
 
@@ -49,7 +55,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"drawing": drawing, "strip": strip, "cell": as_cell}
+    environment.filters |= {"drawing": drawing, "strip": strip, "cell": as_cell, "looks": looks}
     return environment
 
 
@@ -81,7 +87,17 @@ def strip(levels: tuple[int, ...]) -> Markup:
         return Markup("")
     step = STRIP_LEVELS / STRIP_SAMPLES
     dots = "".join(f"M{index * step:g} {STRIP_LEVELS - 1 - level}h2" for index, level in enumerate(levels))
-    return Markup('<svg class="strip" viewBox="-1 -4 66 72" aria-hidden="true"><path d="{}"/></svg>').format(dots)
+    return Markup(
+        '<svg class="strip" viewBox="-1 -4 66 72" preserveAspectRatio="none" aria-hidden="true"><path d="{}"/></svg>'
+    ).format(dots)
+
+
+def looks(cell: Cell) -> Markup:
+    """The cell's class: right-aligned if it is a number, wrapped if it is long, tinted by its tone."""
+    number = cell.sort is not None or cell.text == UNKNOWN
+    names = [name for name, applies in (("n", number), ("long", len(cell.text) > LONG_TEXT)) if applies]
+    classes = " ".join((*names, *([cell.tone] if cell.tone else [])))
+    return Markup(' class="{}"').format(classes) if classes else Markup("")
 
 
 def as_cell(cell: str | Cell) -> Cell:

@@ -32,13 +32,13 @@ HEADER = (
     "Visits",
     "Half-width",
     "Samples",
+    "Peak memory",
+    "Notes",
     "Spread within",
     "Spread between",
-    "Peak memory",
     "Rate",
     "Work",
     "Work (paper)",
-    "Notes",
 )
 
 
@@ -100,13 +100,13 @@ def _row(findings: Findings, finding: Finding) -> tuple[Cell, ...]:
         _number(summary.visits if summary else None, str(summary.visits) if summary else UNKNOWN),
         _fraction(summary.precision if summary else None),
         Cell("", strip=strip_of(record)),
+        _number(peak, format_bytes(peak)),
+        Cell("; ".join(notes(finding)), tone="warn" if summary and (summary.unstable or record.warnings) else ""),
         _fraction(summary.within_spread if summary else None),
         _fraction(summary.between_spread if summary else None),
-        _number(peak, format_bytes(peak)),
         _number(rate, format_rate(rate, "FLOP")),
         _number(cost.flops if cost else None, format_count(cost.flops if cost else None, "FLOP")),
         _number(cost.flops_paper if cost else None, format_count(cost.flops_paper if cost else None, "FLOP")),
-        Cell("; ".join(notes(finding)), tone="warn" if summary and (summary.unstable or record.warnings) else ""),
     )
 
 

@@ -15,7 +15,9 @@ from hyenaprof.model import Curve
 from hyenaprof.units import format_length
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,13 @@ Dash = tuple[float, tuple[float, ...]]
 """Offset, then lengths on and off; nothing on and off is a solid line."""
 DASHES: tuple[Dash, ...] = ((0, ()), (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 
-WIDTH_IN, HEIGHT_IN, WIDE_IN = 4.7, 3.6, 5.8
+WIDTH_IN, WIDE_IN, RIGHT_IN = 4.7, 5.8, 0.16
+SIGN_IN = 0.084
+"""Width of an average character at the ticks' size."""
+LEGEND_SIGNS = 56
+"""Characters that fit below a figure in one row."""
+HANDLE_SIGNS = 7
+"""Characters that a legend's handle takes the room of."""
 RC = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a label from a journal is text, whatever signs it holds
@@ -108,21 +116,101 @@ def _look(hue: Hue, place: int, rank: int) -> Look:
     return Look(hue, MARKERS[(place + 3 * rank) % len(MARKERS)], DASHES[rank % len(DASHES)])
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Room around and inside the axes, laid out by counting signs: measuring text takes matplotlib half of its time.
+
+    Attributes:
+        plot_in: Height of the axes in inches.
+        width_in: Width of the whole figure.
+        tick_signs: Longest label of a tick on the y axis.
+        legend_rows: Rows below the axes.
+        y_label: Whether the y axis has a label.
+        title: Whether a title stands above the axes.
+    """
+
+    plot_in: float = 2.6
+    width_in: float = WIDTH_IN
+    tick_signs: int = 8
+    legend_rows: int = 1
+    y_label: bool = True
+    title: bool = True
+
+    @property
+    def left_in(self) -> float:
+        """From the figure's left edge to the axes."""
+        return 0.16 + SIGN_IN * self.tick_signs + (0.28 if self.y_label else 0.0)
+
+    @property
+    def bottom_in(self) -> float:
+        """From the figure's lower edge to the axes: ticks, label, legend."""
+        return 0.58 + 0.21 * self.legend_rows
+
+    @property
+    def height_in(self) -> float:
+        """Of the whole figure."""
+        return self.bottom_in + self.plot_in + (0.36 if self.title else 0.08)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Of the axes, as shares of the figure: left, bottom, width, height."""
+        plot_width_in = self.width_in - self.left_in - RIGHT_IN
+        return (
+            self.left_in / self.width_in,
+            self.bottom_in / self.height_in,
+            plot_width_in / self.width_in,
+            self.plot_in / self.height_in,
+        )
+
+
 @contextmanager
-def canvas(*, height_in: float = HEIGHT_IN, width_in: float = WIDTH_IN) -> Iterator[Axes]:
-    """Gives empty axes in the house style, and closes their figure afterwards."""
+def canvas(frame: Frame) -> Iterator[Axes]:
+    """Gives empty axes in the house style."""
     import matplotlib as mpl
     import seaborn as sns
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     settings: Any = {**sns.axes_style("ticks"), **RC}  # the stubs want each of 300 keys as a literal
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(width_in, height_in), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
+        figure = Figure(figsize=(frame.width_in, frame.height_in))
+        FigureCanvasSVG(figure)
+        axes = figure.add_axes(frame.bounds)
+        axes.yaxis.set_label_coords(0.12 - frame.left_in, frame.plot_in / 2, transform=_inches_from(axes, frame))
         sns.despine(ax=axes)
         yield axes
+
+
+def _inches_from(axes: Axes, frame: Frame) -> Transform:
+    """Coordinates in inches from the lower left corner of the axes."""
+    from matplotlib.transforms import ScaledTranslation
+
+    inches = axes.figure.dpi_scale_trans
+    return inches + ScaledTranslation(frame.left_in, frame.bottom_in, inches)
+
+
+def legend_columns(labels: Sequence[str]) -> int:
+    """Columns in which a legend's labels fit below a figure."""
+    widest = max((len(label) for label in labels), default=1)
+    return max(1, min(len(labels), LEGEND_SIGNS // (widest + HANDLE_SIGNS)))
+
+
+def legend_rows(labels: Sequence[str]) -> int:
+    """Rows that a legend takes."""
+    return -(-len(labels) // legend_columns(labels))
+
+
+def add_legend(axes: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """Puts a legend on the figure's lower edge."""
+    axes.figure.legend(
+        handles, labels, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=legend_columns(labels), borderaxespad=0.1
+    )
+
+
+def shortened(label: str, most: int = 36) -> str:
+    """A label that fits a figure; matplotlib would hide one that begins with an underscore."""
+    plain = " ".join(label.split()).lstrip("_")
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
 def length_ticks(low: float, high: float) -> tuple[int, ...]:
@@ -139,7 +227,9 @@ def length_ticks(low: float, high: float) -> tuple[int, ...]:
 
 
 def set_length_axis(axes: Axes, lengths: Sequence[float]) -> None:
-    """Makes the x axis a logarithmic one of sequence length in tokens."""
+    """Makes the x axis a logarithmic one of sequence length in tokens, every length ticked and some of them named."""
+    from matplotlib.ticker import NullFormatter
+
     low, high = min(lengths), max(lengths)
     axes.set_xscale("log", base=2)
     pad = 1.12 if low < high else 2.0
@@ -147,5 +237,5 @@ def set_length_axis(axes: Axes, lengths: Sequence[float]) -> None:
     ticks = length_ticks(low, high)
     axes.set_xticks(ticks, [format_length(tick) for tick in ticks])
     axes.set_xticks(sorted({float(length) for length in lengths} - set(ticks)), minor=True)
-    axes.xaxis.set_minor_formatter(lambda _value, _place: "")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("Sequence length L (tokens)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ _OPENING = re.compile(r"<svg\b[^>]*>", re.DOTALL)
 _VIEW_BOX = re.compile(r'viewBox="([0-9. ]+)"')
 _ID = re.compile(r'\sid="([^"]*)"')
 _REFERENCE = re.compile(r'(?:xlink:href="#|url\(#)([^")]+)')
+_MARKER = re.compile(r"<use [^>]*/>")
 _STYLE = re.compile(r'style="([^"]*)"')
 _COMMENT = re.compile(r"\s*<!--.*?-->", re.DOTALL)
 _FONT = re.compile(r"(font: (?:[a-z]+ )?(?:[0-9]+ )?[0-9.]+px) [^;\"]+")
@@ -29,13 +30,13 @@ _VARIABLES: Mapping[str, str] = {
 _HEX = re.compile("|".join(_VARIABLES))
 
 
-def to_svg(axes: Axes, *, name: str, titles: Mapping[str, str]) -> str:
+def to_svg(axes: Axes, *, name: str, titles: Mapping[str, Sequence[str]]) -> str:
     """Writes the axes' figure as an SVG element whose text is text, the same bytes for the same figure.
 
     Args:
-        axes: Drawn axes; artists with a gid named in `titles` get that text on hover.
+        axes: Drawn axes; the markers of an artist whose gid is named in `titles` get those texts on hover.
         name: Prefix of every id, so that many figures share one page.
-        titles: What an artist says under the pointer, by gid.
+        titles: What an artist's markers say under the pointer, in order, by gid.
 
     Raises:
         ValueError: The axes stand in no figure.
@@ -70,19 +71,23 @@ def standalone(svg: str, *, alt: str) -> str:
     )
 
 
-def _tidy(svg: str, *, name: str, titles: Mapping[str, str]) -> str:
+def _tidy(svg: str, *, name: str, titles: Mapping[str, Sequence[str]]) -> str:
     svg = _COMMENT.sub("", _METADATA.sub("", _PROLOGUE.sub("", svg)))
     box = _VIEW_BOX.search(svg)
     svg = _OPENING.sub(f'<svg viewBox="{box[1] if box else "0 0 100 100"}">', svg, count=1)
     used = set(_REFERENCE.findall(svg))
-    svg = re.sub(
-        r'<g id="([^"]*)">',
-        lambda m: m[0] + (f"<title>{escape(titles[m[1]])}</title>" if m[1] in titles else ""),
-        svg,
-    )
+    for gid, texts in titles.items():
+        svg = _entitled(svg, gid, texts)
     svg = _ID.sub(lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', lambda m: f"{m[1]}{name}-", svg)
     return _STYLE.sub(lambda m: f'style="{_restyle(m[1])}"', svg).strip()
+
+
+def _entitled(svg: str, gid: str, texts: Sequence[str]) -> str:
+    before, opening, after = svg.partition(f'<g id="{gid}">')
+    said = iter(texts)
+    marked = _MARKER.sub(lambda m: f"<g><title>{escape(next(said))}</title>{m[0]}</g>", after, count=len(texts))
+    return before + opening + marked
 
 
 def _restyle(style: str) -> str:

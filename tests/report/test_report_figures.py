@@ -5,7 +5,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from hyenaprof.report.figures import Crossing, Lane, Line, Mark, draw_lanes, draw_lines, value_ticks
+from hyenaprof.report.figures import Crossing, Line, Mark, draw_lines, value_ticks
+from hyenaprof.report.lanes import Lane, draw_lanes
 from hyenaprof.report.style import BLUE, ORANGE, Look
 from hyenaprof.report.svg import standalone
 from hyenaprof.units import format_latency
@@ -25,10 +26,9 @@ def draw(*marks: Mark, label: str = "hyena", crossings: tuple[Crossing, ...] = (
 
 
 def fill_of(svg: str, title: str) -> str:
-    group = re.search(rf"<title>{title}</title>(.*?)</g>\s*</g>", svg, re.DOTALL)
-    assert group, title
-    fills = re.findall(r"fill: ([^;\"]+)", group[1])
-    return fills[-1]
+    marker = re.search(rf"<title>{title}</title>(<use [^>]*>)", svg)
+    assert marker, title
+    return re.findall(r"fill: ([^;\"]+)", marker[1])[-1]
 
 
 def test_a_measured_mark_is_filled_and_a_predicted_one_hollow() -> None:

@@ -26,7 +26,7 @@ from hyenaprof.report.render import render
 from hyenaprof.report.sections import SECTIONS, sections
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>`|$x$'
-HARMLESS = "word"
+HARMLESS = "w" * len(HOSTILE)
 
 
 class Page(HTMLParser):
