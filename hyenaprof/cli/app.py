@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (measure.sweep, show.report, show.list_):
+for command in (measure.sweep, measure.crossover, show.report, show.list_):
     app.command(name=command.__name__.rstrip("_"))(command)
 
 

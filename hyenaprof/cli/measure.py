@@ -99,6 +99,74 @@ def sweep(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     raise typer.Exit(INTERRUPTED if interrupted else _status(run))
 
 
+def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
+    scenario: Annotated[
+        str | None, typer.Argument(metavar="[SCENARIO]", help="A scenario's file, or the name of a shipped one.")
+    ] = None,
+    ops: o.Ops = None,
+    set_: o.Set = None,
+    min_len: o.MinLen = None,
+    max_len: o.MaxLen = None,
+    batch: o.Batch = None,
+    width: o.Width = None,
+    heads: o.Heads = None,
+    dtype: o.Dtype = None,
+    device: o.Device = None,
+    scope: o.ScopeOption = None,
+    phases: o.Phases = None,
+    seed: o.Seed = None,
+    budget: o.Budget = None,
+    precision: Annotated[
+        str, typer.Option(metavar="P", help="Half-width of the crossover's 95 % interval to stop at, as 2%.")
+    ] = "5%",
+    cache: o.Cache = None,
+    allocator: o.Allocator = None,
+    threads: o.Threads = None,
+    python: o.Python = None,
+    out: o.Out = None,
+    fresh: o.Fresh = False,
+) -> None:
+    """Go straight for the length at which one operator overtakes another.
+
+    Doubles the length from 64 until an octave past the first change of the lead, then bisects it in paired rounds of
+    fresh processes until the interval is as narrow as asked for. Everything it measures goes to a run like a sweep's.
+
+    Examples:
+      hyenaprof crossover --ops hyena,flash --phases training --precision 2%
+
+      hyenaprof crossover --ops hyena:fft,flash:sdpa --width 256 --budget 3m
+
+    Exit status: as for sweep.
+    """
+    flags = {
+        "ops": ops,
+        "set": set_,
+        "min_len": min_len or (None if scenario else "64"),
+        "max_len": max_len,
+        "batch": batch,
+        "width": width,
+        "heads": heads,
+        "dtype": dtype,
+        "device": device,
+        "scope": scope,
+        "phases": phases,
+        "seed": seed,
+        "budget": budget,
+        "cache": cache,
+        "allocator": allocator,
+        "threads": threads,
+    }
+    page = o.scenario_of(scenario, flags, prefix="crossover-")
+    from hyenaprof.running.runner import SweepRequest
+    from hyenaprof.units import parse_fraction
+
+    wanted = parse_fraction(precision)
+    request = SweepRequest(page, out=out, fresh=fresh, pythons=o.interpreters(python), crossover_precision=wanted)
+    run, interrupted = _measure(request)
+    _show(run)
+    raise typer.Exit(INTERRUPTED if interrupted else _status(run))
+
+
 def _show_plan(request: SweepRequest) -> None:
     from rich.console import Console
 

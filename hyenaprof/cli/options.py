@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -105,12 +106,15 @@ Fresh = Annotated[
 ]
 
 
-def scenario_of(source: str | None, flags: Mapping[str, str | int | bool | Sequence[str] | None]) -> Scenario:
+def scenario_of(
+    source: str | None, flags: Mapping[str, str | int | bool | Sequence[str] | None], *, prefix: str = ""
+) -> Scenario:
     """Builds the scenario: a file or shipped name, if one is given, with flags over it.
 
     Args:
         source: Path, or the bare name of a shipped scenario, or None.
         flags: Values by flag name with underscores, None where not given.
+        prefix: Set before the scenario's name, and so its run's, to keep runs of another kind apart.
 
     Raises:
         ScenarioError: The first thing wrong, in one sentence.
@@ -129,7 +133,8 @@ def scenario_of(source: str | None, flags: Mapping[str, str | int | bool | Seque
     if "operators" not in raw:
         raise ScenarioError("nothing to measure", hint="give --ops hyena,flash, or a scenario (`hyenaprof list`)")
     if source is None:
-        raw["name"] = "-".join(str(name) for name in raw["operators"])[:60] or "sweep"
+        raw["name"] = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", str(name)) for name in raw["operators"])[:60]
+    raw["name"] = f"{prefix}{raw['name']}"
     return scenario_from(raw, source=place, lines=lines)
 
 
@@ -168,8 +173,13 @@ def overlay(raw: Raw, flags: Mapping[str, str | int | bool | Sequence[str] | Non
         if name in given:
             raw[name] = given[name]
     protocol = {name: given[name] for name in ("cache", "allocator", "threads", "cuda_graph") if name in given}
-    if protocol:
+    if protocol and _is_mapping(raw.get("protocol")):
         raw["protocol"] = {**(raw.get("protocol") or {}), **protocol}
+
+
+def _is_mapping(value: object) -> bool:
+    """Whether flags can be laid over it; whatever else a page may hold there is refused when it is validated."""
+    return value is None or isinstance(value, Mapping)
 
 
 def _split(value: object) -> list[str]:
@@ -202,16 +212,21 @@ def _operators(ops: str) -> Raw:
 
 
 def _set_option(raw: Raw, setting: str) -> None:
-    from yaml import safe_load
+    from yaml import YAMLError, safe_load
 
     target, equals, value = setting.partition("=")
     name, dot, option = target.partition(".")
     if not (equals and dot and option):
         raise ScenarioError(f"--set {setting!r} is not OPERATOR.OPTION=VALUE", hint="write --set hyena.order=3")
     operators = raw.get("operators") or {}
+    if not _is_mapping(operators) or not all(_is_mapping(chosen) for chosen in operators.values()):
+        return
     if name not in operators:
         raise ScenarioError(f"--set names {name!r}, which is not measured", hint=did_you_mean(name, operators))
-    operators[name] = {**(operators[name] or {}), option: safe_load(value)}
+    try:
+        operators[name] = {**(operators[name] or {}), option: safe_load(value)}
+    except (YAMLError, ValueError):
+        raise ScenarioError(f"--set {setting!r}: {value!r} is no value", hint="write --set hyena.order=3") from None
 
 
 def _overlay_lengths(raw: Raw, given: Mapping[str, object]) -> None:
@@ -222,15 +237,20 @@ def _overlay_lengths(raw: Raw, given: Mapping[str, object]) -> None:
         if "min_len" in given:
             raise ScenarioError("--lengths and --min-len are both given", hint="give one of them")
         raw["lengths"] = _split(given["lengths"])
-    if isinstance(raw.get("lengths"), list | tuple) and bounds:
-        limit = parse_length(str(bounds.get("to", "1M")))
-        for length in raw["lengths"]:
-            if parse_length(length) > limit:
+    lengths = raw.get("lengths")
+    if not bounds:
+        return
+    if _is_mapping(lengths):
+        raw["lengths"] = {**(lengths or {}), **bounds}
+        return
+    listed = [(length, parse_length(str(length))) for length in (lengths if isinstance(lengths, list) else [lengths])]
+    for key, flag, side in (("from", "--min-len", "under"), ("to", "--max-len", "over")):
+        limit = parse_length(str(bounds[key])) if key in bounds else None
+        for length, tokens in listed:
+            if limit is not None and (tokens < limit if key == "from" else tokens > limit):
                 raise ScenarioError(
-                    f"lengths: {length} is over --max-len {bounds['to']}", hint="raise --max-len, or drop that length"
+                    f"lengths: {length} is {side} {flag} {bounds[key]}", hint=f"change {flag}, or drop that length"
                 )
-    elif bounds:
-        raw["lengths"] = {**(raw.get("lengths") or {}), **bounds}
 
 
 def interpreters(entries: Sequence[str] | None) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from hyenaprof.analysis.refinement import more_rounds
 from hyenaprof.analysis.stats import summarise
-from hyenaprof.model import Crossover, Flip, Visit
+from hyenaprof.model import Crossover, Visit
 from hyenaprof.pipe import VisitRules
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.plan import Iteration, Pairing
@@ -62,27 +62,17 @@ class Crossing:
 
 
 def unsettled(crossovers: Iterable[Crossover], *, precision: float) -> frozenset[Crossing]:
-    """The lengths on both sides of every crossover that is not precise enough yet.
+    """The lengths around every crossover that is not precise enough yet.
 
     Args:
         crossovers: As they stand.
-        precision: Half-width asked for of a median; a crossover is settled at twice that.
+        precision: Half-width asked for of a crossover's interval, over its length.
     """
     return frozenset(
         Crossing(length, crossover.challenger.phase.has_gradients)
         for crossover in crossovers
-        if crossover.metric == "latency"
-        for flip in crossover.flips
-        if flip_width(flip) > 2 * CROSSOVER_PRECISION * precision
-        for length in flip.bracket
+        for length in more_rounds(crossover, precision=precision)
     )
-
-
-def flip_width(flip: Flip) -> float:
-    """Width of a crossover's interval over its length; infinite where it has none."""
-    if flip.low is None or flip.high is None:
-        return math.inf
-    return (flip.high - flip.low) / flip.length
 
 
 def wanting(
