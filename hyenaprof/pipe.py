@@ -158,6 +158,26 @@ class AvailabilityAnswer(OnDisk):
     statuses: tuple[ImplementationStatus, ...]
 
 
+class Inspect(OnDisk):
+    """Asks for what a person should know of device and machine before a serious run; changes nothing."""
+
+    verb: Literal["inspect"] = "inspect"
+
+
+class Finding(OnDisk):
+    """One thing found, and what to do about it, if anything."""
+
+    topic: str
+    state: str
+    advice: str | None = None
+
+
+class InspectAnswer(OnDisk):
+    """The findings, in the order in which they are shown."""
+
+    findings: tuple[Finding, ...]
+
+
 class Refusal(OnDisk):
     """A request that ended in an outcome instead of an answer."""
 
@@ -168,10 +188,18 @@ class Refusal(OnDisk):
 
 
 AnyRequest = Annotated[
-    Hello | Describe | Verify | MeasureMemory | Measure | MeasureCeilings | Availability, Field(discriminator="verb")
+    Hello | Describe | Verify | MeasureMemory | Measure | MeasureCeilings | Availability | Inspect,
+    Field(discriminator="verb"),
 ]
 AnyAnswer = (
-    HelloAnswer | DescribeAnswer | VerifyAnswer | MemoryAnswer | MeasureAnswer | CeilingsAnswer | AvailabilityAnswer
+    HelloAnswer
+    | DescribeAnswer
+    | VerifyAnswer
+    | MemoryAnswer
+    | MeasureAnswer
+    | CeilingsAnswer
+    | AvailabilityAnswer
+    | InspectAnswer
 )
 
 

@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from hyenaprof.operators import operator_table
-from hyenaprof.units import UNKNOWN, format_bytes, format_duration, format_latency
+from hyenaprof.units import UNKNOWN, format_bytes, format_duration, format_latency, format_length
 
 if TYPE_CHECKING:
-    from hyenaprof.pipe import ImplementationStatus
+    from hyenaprof.pipe import Finding, ImplementationStatus
     from hyenaprof.running.dryrun import PlannedVisit
 
 
@@ -42,6 +42,16 @@ def _status_lines(status: ImplementationStatus) -> Iterator[Text]:
         yield Text(f"{'':24}install: {status.install}")
 
 
+def finding_list(findings: Sequence[Finding]) -> RenderableType:
+    """Findings by topic, each with what to do about it."""
+    table = Table.grid(padding=(0, 2))
+    for finding in findings:
+        table.add_row(Text(finding.topic, "bold"), Text(finding.state))
+        if finding.advice:
+            table.add_row("", Text(f"-> {finding.advice}", "yellow"))
+    return table
+
+
 def scenario_table(scenarios: Mapping[str, Path]) -> RenderableType:
     """Shipped scenarios with their purpose."""
     from hyenaprof.records.scenario import load_scenario
@@ -56,16 +66,19 @@ def scenario_table(scenarios: Mapping[str, Path]) -> RenderableType:
 
 def plan_table(plan: Sequence[PlannedVisit]) -> RenderableType:
     """Points in the order of the first round, with predicted seconds; all of it is prediction."""
-    table = Table(title="plan, in the order of the first round", title_justify="left", box=None, padding=(0, 2))
-    for title in ("point", "one call, predicted", "first rounds, predicted", "memory needed", "prediction rests on"):
-        table.add_column(title, justify="left" if title in {"point", "prediction rests on"} else "right")
+    table = Table(title="plan, in the order of the first round; times are predicted", title_justify="left", box=None)
+    for title in ("operator", "read", "L", "one call", "first rounds", "memory", "rests on"):
+        table.add_column(title, justify="right" if title in {"L", "one call", "first rounds", "memory"} else "left")
     for visit in plan:
+        points = visit.iteration.points
         table.add_row(
-            Text(str(visit.iteration)),
+            Text(points[0].label),
+            "+".join(point.phase for point in points),
+            format_length(visit.iteration.length),
             format_latency(visit.call_s),
             format_duration(visit.rounds_s),
             format_bytes(visit.need_bytes),
-            "this run's visits" if visit.measured else "formula and assumed rates",
+            "visits" if visit.measured else "formula",
         )
     total_s = sum(visit.rounds_s for visit in plan)
-    return Group(table, f"in all about {format_duration(total_s)} before precision and crossovers are refined")
+    return Group(table, f"in all about {format_duration(total_s)}, before precision and crossovers are refined")

@@ -9,7 +9,7 @@ from hyenaprof.errors import ScenarioError
 from hyenaprof.model import ChoiceLine, Phase
 from hyenaprof.operators import entry_of
 from hyenaprof.pipe import Measure, MeasureAnswer, VisitRules
-from hyenaprof.records.scenario import OperatorChoice
+from hyenaprof.records.scenario import OperatorChoice, Scenario
 from hyenaprof.records.store import Run
 from hyenaprof.running.plan import Iteration, pairings_at
 from hyenaprof.running.session import Session
@@ -27,9 +27,6 @@ def chosen_sides(session: Session, standing: Run | None, pythons: Mapping[str, s
         session: Where trials are made; their samples enter no result.
         standing: The run that is resumed: its choices hold.
         pythons: Another environment's interpreter by `operator:implementation`.
-
-    Raises:
-        ScenarioError: An interpreter was named for something that is not compared.
     """
     made = {choice.operator: choice.implementation for choice in (standing.choices if standing else ())}
     sides: list[Side] = []
@@ -44,13 +41,26 @@ def chosen_sides(session: Session, standing: Run | None, pythons: Mapping[str, s
         else:
             names = (_fastest(session, name, choice, pythons),)
         sides.extend(_side(name, implementation, choice, pythons) for implementation in names)
-    unused = set(pythons) - {f"{side.operator}:{side.implementation}" for side in sides}
-    if unused:
-        raise ScenarioError(
-            f"--python names {min(unused)!r}, which is not compared",
-            hint=f"compared: {', '.join(f'{s.operator}:{s.implementation}' for s in sides)}",
-        )
     return tuple(sides)
+
+
+def possible_sides(scenario: Scenario, pythons: Mapping[str, str]) -> tuple[Side, ...]:
+    """All sides that may come to be compared, each in its interpreter.
+
+    Raises:
+        ScenarioError: An interpreter was named for something that is not among them.
+    """
+    sides = tuple(
+        _side(name, implementation, choice, pythons)
+        for name, choice in scenario.operators.items()
+        for implementation in choice.implementations or entry_of(name).implementations
+    )
+    names = [f"{side.operator}:{side.implementation}" for side in sides]
+    if unused := set(pythons) - set(names):
+        raise ScenarioError(
+            f"--python names {min(unused)!r}, which is not compared", hint=f"compared: {', '.join(names)}"
+        )
+    return sides
 
 
 def _side(name: str, implementation: str, choice: OperatorChoice, pythons: Mapping[str, str]) -> Side:

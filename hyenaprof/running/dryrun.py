@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from hyenaprof.errors import WorkerError
 from hyenaprof.model import DType
@@ -13,11 +11,12 @@ from hyenaprof.pipe import Describe, DescribeAnswer, VisitRules
 from hyenaprof.records.journal import NAME, read_journal
 from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import choose_folder
+from hyenaprof.running.availability import lone_worker
 from hyenaprof.running.ledger import Ledger
 from hyenaprof.running.plan import Iteration, pairings_at
 from hyenaprof.running.rounds import BREADTH_ROUNDS, still_needed_s
 from hyenaprof.running.runner import SweepRequest
-from hyenaprof.running.workers import Refused, Side, Worker
+from hyenaprof.running.workers import Refused, Side
 
 LIMIT_S = 60.0
 
@@ -50,17 +49,13 @@ def plan_of(request: SweepRequest) -> tuple[PlannedVisit, ...]:
     scenario = request.scenario
     folder, standing = choose_folder(scenario, out=request.out, fresh=request.fresh)
     ledger = Ledger(read_journal(folder / NAME)[0] if standing else ())
-    with tempfile.TemporaryDirectory() as scratch:
-        log = Path(scratch) / "worker.log"
-        worker = Worker(Side("", ""), device=scenario.device, protocol=scenario.protocol, log=log)
+    with lone_worker(scenario.device, scenario.protocol) as worker:
+        iterations = _iterations(scenario, worker.hello.device_kind)
+        points = tuple(point for iteration in iterations for point in iteration.points)
         try:
-            iterations = _iterations(scenario, worker.hello.device_kind)
-            points = tuple(point for iteration in iterations for point in iteration.points)
             costs = worker.ask(Describe(points=points), DescribeAnswer, limit_s=LIMIT_S).costs
         except Refused as refused:
             raise WorkerError(f"no plan: {refused.reason}", hint="`hyenaprof list` shows what runs here") from None
-        finally:
-            worker.close()
     for point, cost in zip(points, costs, strict=True):
         ledger.know_cost(point, cost)
     return tuple(_planned(iteration, ledger, scenario) for iteration in iterations)

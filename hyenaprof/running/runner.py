@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyenaprof.operators import entry_of
 from hyenaprof.records.journal import NAME, read_journal
 from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import Run, choose_folder, load_run
-from hyenaprof.running.choice import chosen_sides
+from hyenaprof.running.choice import chosen_sides, possible_sides
 from hyenaprof.running.progress import Display
 from hyenaprof.running.search import Search
 from hyenaprof.running.session import Session
 from hyenaprof.running.sweep import Sweep
-from hyenaprof.running.workers import Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,15 @@ def sweep(request: SweepRequest, display: Display) -> Run:
         HyenaprofError: It could not begin: other fingerprint, no device, a folder that holds something else.
         Interrupted: After the workers were ended; the journal holds all finished visits.
     """
+    try:
+        return load_run(_measured(request, display))
+    finally:
+        display.close()
+
+
+def _measured(request: SweepRequest, display: Display) -> Path:
+    pythons = request.pythons or {}
+    first = possible_sides(request.scenario, pythons)[0]
     folder, standing = choose_folder(request.scenario, out=request.out, fresh=request.fresh)
     lines = read_journal(folder / NAME)[0] if standing else ()
     if standing:
@@ -56,11 +63,9 @@ def sweep(request: SweepRequest, display: Display) -> Run:
         display.note(f"going on with {folder}: {visits} visits stand in its journal")
         for warning in standing.warnings:
             display.warn(warning)
-    name, choice = next(iter(request.scenario.operators.items()))
-    first = Side(name, (*choice.implementations, *entry_of(name).implementations)[0], choice.options)
     session = Session(request.scenario, folder, standing=standing, lines=lines, display=display, first_side=first)
     try:
-        sides = chosen_sides(session, standing, request.pythons or {})
+        sides = chosen_sides(session, standing, pythons)
         session.know_ceilings(sides[0], standing)
         if request.crossover_precision is None:
             Sweep(session, sides, refine=request.refine).run()
@@ -70,8 +75,7 @@ def sweep(request: SweepRequest, display: Display) -> Run:
         raise Interrupted(folder) from None
     finally:
         session.close()
-        display.close()
-    return load_run(folder)
+    return folder
 
 
 class Interrupted(KeyboardInterrupt):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import hyenaprof
-from hyenaprof.errors import FingerprintError
+from hyenaprof.errors import DeviceError, FingerprintError
 from hyenaprof.model import (
     CeilingsLine,
     CostLine,
@@ -20,6 +20,7 @@ from hyenaprof.model import (
     Point,
     SkipLine,
     Visit,
+    label_of,
 )
 from hyenaprof.pipe import (
     CeilingsAnswer,
@@ -35,7 +36,7 @@ from hyenaprof.pipe import (
 )
 from hyenaprof.records.journal import NAME, Journal
 from hyenaprof.records.scenario import Scenario
-from hyenaprof.records.store import WORKER_LOG, Run, begin_folder
+from hyenaprof.records.store import WORKER_LOG, Run, abandon_folder, begin_folder
 from hyenaprof.running.checks import Checks
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.locks import DeviceLock
@@ -83,15 +84,16 @@ class Session:
         self.display = display
         self.ledger = Ledger(lines)
         self._begun_s = time.monotonic()
+        self._standing = standing
+        self._made = not folder.exists()
         self._lock = DeviceLock(scenario.device)
-        begin_folder(folder, scenario)
-        self._journal = Journal(folder / NAME)
+        self._journal = self._begin()
         self.workers = Workers(device=scenario.device, protocol=scenario.protocol, log=folder / WORKER_LOG)
         self._known = set(standing.fingerprints) if standing else set()
         self.checks = Checks(self, standing.checks if standing else ())
         self.ceilings: CeilingsLine | None = None
         self._fingerprint_ids: dict[Side, str] = {}
-        hello = self._first_hello(first_side, standing)
+        hello = self._first_hello(first_side)
         self.device = hello.device_kind
         self.available_bytes = hello.available_bytes
         self.dtypes = tuple(
@@ -103,15 +105,24 @@ class Session:
             precision=self.precision, cache=scenario.protocol.cache, cuda_graph=scenario.protocol.cuda_graph
         )
 
-    def _first_hello(self, side: Side, standing: Run | None) -> HelloAnswer:
+    def _begin(self) -> Journal:
+        try:
+            begin_folder(self.folder, self.scenario)
+            return Journal(self.folder / NAME)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _first_hello(self, side: Side) -> HelloAnswer:
         try:
             hello = self.workers.get(side).hello
-        except BaseException:
+            if self._standing and self._standing.headers and hello.fingerprint.id not in self._known:
+                raise _other_fingerprint(self._standing.headers[0].fingerprint, hello.fingerprint)
+        except BaseException as error:
             self.close()
+            if isinstance(error, DeviceError) and self._made:
+                abandon_folder(self.folder)
             raise
-        if standing and standing.headers and hello.fingerprint.id not in self._known:
-            self.close()
-            raise _other_fingerprint(standing.headers[0].fingerprint, hello.fingerprint)
         self._note_header(hello, begin=True)
         return hello
 
@@ -141,11 +152,23 @@ class Session:
         self.ledger.add(written)
 
     def worker(self, side: Side) -> Worker:
-        """The side's worker of this round, its fingerprint in the journal."""
+        """The side's worker of this round, its fingerprint in the journal.
+
+        Raises:
+            FingerprintError: The run that is resumed holds visits of this side on another fingerprint.
+        """
         worker = self.workers.get(side)
+        if worker.hello.fingerprint.id not in self._known:
+            self._refuse_mixture(side, worker.hello.fingerprint)
         self._note_header(worker.hello)
         self._fingerprint_ids[side] = worker.hello.fingerprint.id
         return worker
+
+    def _refuse_mixture(self, side: Side, here: Fingerprint) -> None:
+        label = label_of(side.operator, side.implementation, side.options)
+        for record in self._standing.records if self._standing else ():
+            if record.visits and record.point.label == label:
+                raise _other_fingerprint(self._standing.fingerprints[record.fingerprint_id], here)
 
     def _note_header(self, hello: HelloAnswer, *, begin: bool = False) -> None:
         if begin or hello.fingerprint.id not in self._known:

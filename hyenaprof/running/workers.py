@@ -95,15 +95,19 @@ class Worker:
 
     def _greet(self, device: str, protocol: Protocol) -> HelloAnswer:
         try:
-            answer = self.ask(Hello(device=device, threads=protocol.threads), HelloAnswer, limit_s=START_LIMIT_S)
+            answer = self.ask(
+                Hello(device=device, threads=protocol.threads, cache=protocol.cache, cuda_graph=protocol.cuda_graph),
+                HelloAnswer,
+                limit_s=START_LIMIT_S,
+            )
         except Refused as refused:
             self.kill()
             if refused.worker_lost:
                 raise WorkerError(
                     f"a worker did not start: {refused.reason}",
-                    hint="see worker.log in the run's folder, and `hyenaprof doctor`",
+                    hint="see worker.log in the run's folder, and `hyenaprof list`",
                 ) from None
-            raise DeviceError(refused.reason, hint="`hyenaprof doctor` shows the devices here") from None
+            raise DeviceError(refused.reason, hint="leave --device out, or name one that is there") from None
         if answer.pipe_version != PIPE_VERSION:
             self.kill()
             raise WorkerError(

@@ -23,6 +23,8 @@ from hyenaprof.pipe import (
     DescribeAnswer,
     Hello,
     HelloAnswer,
+    Inspect,
+    InspectAnswer,
     Measure,
     MeasureAnswer,
     MeasureCeilings,
@@ -33,6 +35,7 @@ from hyenaprof.pipe import (
 )
 from hyenaprof.worker.ceilings import best_of, implausible, measure_ceilings
 from hyenaprof.worker.fingerprint import Protocol, take_fingerprint
+from hyenaprof.worker.inspect import inspect
 from hyenaprof.worker.measure import Report, visit
 from hyenaprof.worker.memory import peak_memory
 from hyenaprof.worker.probe import availability
@@ -68,6 +71,8 @@ class Session:
             case MeasureCeilings():
                 self.ceilings = measure_ceilings(self._held(), quick=body.quick, fingerprint_id=self.fingerprint_id)
                 return CeilingsAnswer(line=self.ceilings)
+            case Inspect():
+                return InspectAnswer(findings=inspect(self._held()))
 
     def _held(self) -> Device:
         if self.device is None:
