@@ -1,0 +1,205 @@
+"""The operator class of Hyena and its relatives: they share layer and core and differ in what makes the filters."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from hyenaprof.errors import OperatorError, Unsupported
+from hyenaprof.model import Cost, DType, OptionValue, Phase, Scope, Shape
+from hyenaprof.operators.base import (
+    TORCH_DTYPES,
+    CausalAxes,
+    Inputs,
+    Launcher,
+    Operator,
+    SpotCheck,
+    fields_of,
+    leaf,
+    seeded,
+)
+from hyenaprof.operators.gated_convolution import (
+    MixingWeights,
+    core_definition,
+    layer_definition,
+    mixing_weights,
+    plain_core,
+    plain_layer,
+)
+from hyenaprof.operators.long_convolution_checks import core_spot_checks
+from hyenaprof.operators.long_convolution_cost import LayerSize, algorithmic_cost, plain_need_bytes
+from hyenaprof.operators.projections import LayerTensors, layer_tensors
+
+Taps = Callable[..., Tensor]
+"""Called with the filter's parameters unpacked; gives taps_ODL."""
+
+
+class TapMaker(Protocol):
+    """A way to parametrise long filters: O of them for each of D channels, L taps each."""
+
+    def parameters(self, shape: Shape, generator: torch.Generator) -> Inputs:
+        """Makes a NamedTuple of what the filter learns, in float32 on the CPU."""
+
+    def parameter_count(self, shape: Shape) -> int:
+        """Learned numbers in all."""
+
+    def flops(self, shape: Shape) -> tuple[float, float]:
+        """(forward, backward) FLOPs of making the filters once."""
+
+    def saved_elements(self, shape: Shape) -> int:
+        """Numbers that autograd keeps from making the filters, the taps themselves apart."""
+
+    def maker(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Taps:
+        """Gives the function that makes the taps, its constants made."""
+
+    def definition(self, *parameters: Tensor) -> Tensor:
+        """The taps again, for the float64 reference."""
+
+
+class CoreInputs(NamedTuple):
+    """What lies between the projections, channels first; taps are inputs, since parameters alone make them."""
+
+    z_BPL: Tensor
+    taps_ODL: Tensor
+    short_weight_PT: Tensor
+    short_bias_P: Tensor
+    skip_OD: Tensor
+
+
+class LongConvolution(Operator):
+    """A gated long-convolution layer with some filter.
+
+    In a 16-bit dtype the filter's parameters and taps stay float32: a position t / L or a sine of a phase has no place
+    in eight bits, and public models keep them so.
+
+    Args:
+        options: Every option of the table's entry.
+        order: N; the layer holds N gates and N - 1 long convolutions.
+        short_taps: Taps of the short filter.
+        tap_maker: Makes the long filters.
+    """
+
+    def __init__(self, options: Mapping[str, OptionValue], *, order: int, short_taps: int, tap_maker: TapMaker) -> None:
+        super().__init__(options)
+        if order < 2:
+            raise OperatorError(f"order={order} is below 2", hint="order 2 has one long convolution, order 3 two")
+        if short_taps < 1:
+            raise OperatorError(f"short_taps={short_taps} is below 1", hint="the paper's short filter has 3 taps")
+        self.order = order
+        self.short_taps = short_taps
+        self.tap_maker = tap_maker
+
+    @property
+    def long_convolutions(self) -> int:
+        """How many long convolutions a layer holds: one less than its order."""
+        return self.order - 1
+
+    def inputs(self, shape: Shape, scope: Scope, *, dtype: DType, device: torch.device, seed: int) -> Inputs:
+        """Makes x, projections, short filter, skip and filter parameters, or in core scope z, short filter and taps."""
+        generator, kind = seeded(seed), TORCH_DTYPES[dtype]
+        layer = layer_tensors(shape, self.order + 1, generator)
+        mixing = mixing_weights(shape, self.order, self.short_taps, generator)
+        parameters = self.tap_maker.parameters(shape, generator)
+        if scope is Scope.LAYER:
+            return joined(
+                LayerTensors(*(leaf(tensor, kind, device) for tensor in layer)),
+                MixingWeights(*(leaf(tensor, kind, device) for tensor in mixing)),
+                type(parameters)(*(leaf(tensor, filter_dtype(dtype), device) for tensor in parameters)),
+            )
+        make = self.tap_maker.maker(shape, dtype=torch.float32, device=torch.device("cpu"))
+        with torch.no_grad():
+            z_BPL = torch.randn(shape.batch, (self.order + 1) * shape.width, shape.length, generator=generator)
+            taps_ODL = make(*parameters)
+        return CoreInputs(
+            leaf(z_BPL, kind, device),
+            leaf(taps_ODL, filter_dtype(dtype), device),
+            *(leaf(tensor, kind, device) for tensor in mixing),
+        )
+
+    def build(self, implementation: str, shape: Shape, scope: Scope, *, dtype: DType, device: torch.device) -> Launcher:
+        """Gives the plain implementation, `fft`.
+
+        Raises:
+            Unsupported: No such implementation.
+        """
+        if implementation != "fft":
+            raise Unsupported(f"no implementation {implementation!r}")
+        if scope is Scope.CORE:
+            return lambda z, taps, *mixing: plain_core(z, taps, MixingWeights(*mixing))
+        make = self.tap_maker.maker(shape, dtype=filter_dtype(dtype), device=device)
+
+        def layer(*tensors: Tensor) -> Tensor:
+            given, mixing, parameters = split_layer(tensors)
+            return plain_layer(given, mixing, make(*parameters))
+
+        return layer
+
+    def reference(self, scope: Scope, *inputs: Tensor) -> Tensor:
+        """The definition: convolutions lag by lag, taps output by output."""
+        if scope is Scope.CORE:
+            return core_definition(inputs[0], inputs[1], MixingWeights(*inputs[2:]))
+        given, mixing, parameters = split_layer(inputs)
+        return layer_definition(given, mixing, self.tap_maker.definition(*parameters))
+
+    def cost(
+        self,
+        implementation: str,  # noqa: ARG002 -- there is one
+        shape: Shape,
+        scope: Scope,
+        *,
+        phase: Phase,
+        dtype: DType,
+    ) -> Cost:
+        """Counts FLOPs and bytes by the formulas of `long_convolution_cost`."""
+        size = LayerSize(
+            shape=shape,
+            order=self.order,
+            short_taps=self.short_taps,
+            filter_flops=self.tap_maker.flops(shape),
+            filter_parameters=self.tap_maker.parameter_count(shape),
+            filter_saved=self.tap_maker.saved_elements(shape),
+            itemsize_bytes=dtype.itemsize_bytes,
+        )
+        return algorithmic_cost(size, scope, phase, need_bytes=plain_need_bytes(size, scope, phase))
+
+    def causal_axes(self, scope: Scope) -> CausalAxes:
+        """Length stands second in layer scope, last in core scope."""
+        return CausalAxes((2,), 2) if scope is Scope.CORE else CausalAxes((1,), 1)
+
+    def spot_checks(
+        self,
+        scope: Scope,
+        inputs: Inputs,
+        *,
+        output: Tensor,
+        cotangent: Tensor,
+        gradients: Mapping[str, Tensor],
+        seed: int,
+    ) -> Iterable[SpotCheck]:
+        """Core scope: whole rows of sampled channels, and single sums; a layer mixes all channels and has none."""
+        if scope is not Scope.CORE:
+            return ()
+        return core_spot_checks(inputs, output=output, cotangent=cotangent, gradients=gradients, seed=seed)
+
+
+def filter_dtype(dtype: DType) -> torch.dtype:
+    """The dtype of filters and their parameters: at least float32."""
+    return torch.float64 if dtype is DType.FLOAT64 else torch.float32
+
+
+def joined(*parts: Inputs) -> Inputs:
+    """One NamedTuple of several, fields in order."""
+    fields = [name for part in parts for name in fields_of(part)]
+    tensors = [tensor for part in parts for tensor in part]
+    made: Inputs = namedtuple("LayerInputs", fields)(*tensors)  # noqa: PYI024 -- its fields differ by filter
+    return made
+
+
+def split_layer(tensors: Inputs) -> tuple[LayerTensors, MixingWeights, Inputs]:
+    """A layer's inputs as projections, mixing weights, and the filter's own parameters."""
+    first, second = len(LayerTensors._fields), len(LayerTensors._fields) + len(MixingWeights._fields)
+    return LayerTensors(*tensors[:first]), MixingWeights(*tensors[first:second]), tensors[second:]
