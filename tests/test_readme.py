@@ -22,7 +22,7 @@ from hyenaprof.resources import scenario_files
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-OF_A_RUN = {"scenario.yaml", "journal.jsonl", "worker.log", "report.md", "report.html"}
+OF_A_RUN = {"scenario.yaml", "journal.jsonl", "worker.log", "report.md", "report.html", "figures/"}
 
 
 def blocks(text: str, language: str) -> list[str]:
