@@ -159,3 +159,12 @@ def begin_folder(folder: Path, scenario: Scenario) -> None:
         raise JournalError(
             f"cannot write {folder}: {error.strerror}", hint="name a folder with --out that can be written"
         ) from None
+
+
+def abandon_folder(folder: Path) -> None:
+    """Takes back a folder just begun in which nothing was journaled: a refused request leaves nothing behind."""
+    if (folder / journal.NAME).stat().st_size:
+        return
+    for name in (journal.NAME, SCENARIO, WORKER_LOG):
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()

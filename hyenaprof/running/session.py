@@ -116,8 +116,7 @@ class Session:
     def _first_hello(self, side: Side) -> HelloAnswer:
         try:
             hello = self.workers.get(side).hello
-            if self._standing and self._standing.headers and hello.fingerprint.id not in self._known:
-                raise _other_fingerprint(self._standing.headers[0].fingerprint, hello.fingerprint)
+            self._refuse_another(hello.fingerprint)
         except BaseException as error:
             self.close()
             if isinstance(error, DeviceError) and self._made:
@@ -164,9 +163,15 @@ class Session:
         self._fingerprint_ids[side] = worker.hello.fingerprint.id
         return worker
 
+    def _refuse_another(self, here: Fingerprint) -> None:
+        if self._standing and self._standing.headers and here.id not in self._known:
+            raise _other_fingerprint(self._standing.headers[0].fingerprint, here)
+
     def _refuse_mixture(self, side: Side, here: Fingerprint) -> None:
+        if self._standing is None:
+            return
         label = label_of(side.operator, side.implementation, side.options)
-        for record in self._standing.records if self._standing else ():
+        for record in self._standing.records:
             if record.visits and record.point.label == label:
                 raise _other_fingerprint(self._standing.fingerprints[record.fingerprint_id], here)
 
