@@ -15,7 +15,7 @@ from hyenaprof.report.words import SCOPE_SHORT, ratio_interval
 from hyenaprof.units import UNKNOWN, format_length
 
 NOTHING_TO_COMPARE = "No two operators were measured in the same setting, so there is no crossover to report."
-MAP_PLACES = 12
+MAP_PLACES = 6
 """Settings that are drawn; more are in the table alone."""
 
 

@@ -14,7 +14,7 @@ from hyenaprof.report.style import Look, looks
 from hyenaprof.report.words import PHASE_WORDS, SCOPE_SHORT, begun, finite, latency_interval, ratio_interval
 from hyenaprof.units import UNKNOWN, format_bytes, format_latency, format_length, format_ratio
 
-DRAWN = 24
+DRAWN = 12
 """Settings that are drawn, the first ones; every setting stands in the table of points."""
 
 

@@ -176,17 +176,16 @@ def canvas(frame: Frame) -> Iterator[Axes]:
         figure = Figure(figsize=(frame.width_in, frame.height_in))
         FigureCanvasSVG(figure)
         axes = figure.add_axes(frame.bounds)
-        axes.yaxis.set_label_coords(0.12 - frame.left_in, frame.plot_in / 2, transform=_inches_from(axes, frame))
+        axes.yaxis.set_label_coords(0.12, 0.5, transform=_from_left_edge(axes))
         sns.despine(ax=axes)
         yield axes
 
 
-def _inches_from(axes: Axes, frame: Frame) -> Transform:
-    """Coordinates in inches from the lower left corner of the axes."""
-    from matplotlib.transforms import ScaledTranslation
+def _from_left_edge(axes: Axes) -> Transform:
+    """Across in inches from the figure's left edge, up as shares of the axes."""
+    from matplotlib.transforms import blended_transform_factory
 
-    inches = axes.figure.dpi_scale_trans
-    return inches + ScaledTranslation(frame.left_in, frame.bottom_in, inches)
+    return blended_transform_factory(axes.figure.dpi_scale_trans, axes.transAxes)
 
 
 def legend_columns(labels: Sequence[str]) -> int:

@@ -22,7 +22,7 @@ _REFERENCE = re.compile(r'(?:xlink:href="#|url\(#)([^")]+)')
 _MARKER = re.compile(r"<use [^>]*/>")
 _STYLE = re.compile(r'style="([^"]*)"')
 _COMMENT = re.compile(r"\s*<!--.*?-->", re.DOTALL)
-_FONT = re.compile(r"(font: (?:[a-z]+ )?(?:[0-9]+ )?[0-9.]+px) [^;\"]+")
+_FONT = re.compile(r"font-family: [^;\"]+")
 _FONT_STACK = "system-ui, sans-serif"
 _VARIABLES: Mapping[str, str] = {
     hue.light: f"var(--{hue.name}, {hue.light})" for hue in (*HUES, INK, FAINT, GRID, PAPER)
@@ -92,4 +92,4 @@ def _entitled(svg: str, gid: str, texts: Sequence[str]) -> str:
 
 def _restyle(style: str) -> str:
     coloured = _HEX.sub(lambda m: _VARIABLES[m[0]], style)
-    return _FONT.sub(rf"\1 {_FONT_STACK}", coloured)
+    return _FONT.sub(f"font-family: {_FONT_STACK}", coloured)

@@ -124,3 +124,19 @@ def test_a_long_label_is_shortened_in_a_figure_and_whole_on_hover() -> None:
     svg = draw(Mark(1024, 1e-3, None, None, label), label=label)
     assert f"<title>{label}</title>" in svg
     assert f">{label[:35]}…<" in svg
+
+
+def test_the_label_of_the_y_axis_stands_beside_the_middle_of_the_axes() -> None:
+    svg = draw(MEASURED, SECOND)
+    label = re.search(r'<text [^>]*y="([0-9.]+)"[^>]*>Time of one call<', svg)
+    top = re.search(r'<text [^>]*y="([0-9.]+)"[^>]*>Forward<', svg)
+    bottom = re.search(r'<text [^>]*y="([0-9.]+)"[^>]*>1k<', svg)
+    assert label
+    assert top
+    assert bottom
+    middle = (float(top[1]) + float(bottom[1])) / 2
+    assert float(label[1]) == pytest.approx(middle, abs=12)
+
+
+def test_figures_use_the_page_s_font() -> None:
+    assert set(re.findall(r"font-family: ([^;\"]+)", draw(MEASURED, SECOND))) == {"system-ui, sans-serif"}

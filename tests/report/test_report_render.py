@@ -7,26 +7,14 @@ from pathlib import Path
 
 import builders
 import pytest
+from planted import HARMLESS, HOSTILE, planted
 
 from hyenaprof.errors import JournalError
-from hyenaprof.model import (
-    CheckEntry,
-    CheckLine,
-    ChoiceLine,
-    Fingerprint,
-    HeaderLine,
-    MemoryLine,
-    Outcome,
-    Phase,
-    Record,
-)
+from hyenaprof.model import Outcome, Phase, Record
 from hyenaprof.records.store import Run
 from hyenaprof.report.findings import find
 from hyenaprof.report.render import render
 from hyenaprof.report.sections import SECTIONS, sections
-
-HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>`|$x$'
-HARMLESS = "w" * len(HOSTILE)
 
 
 class Page(HTMLParser):
@@ -43,39 +31,6 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
-
-
-def planted(word: str) -> Run:
-    """A run that holds a word in every string that a journal can hold."""
-    odd = builders.make_point(
-        f"zz{word}", 1024, implementation=word, device=f"cpu{word}", options=((word, word), ("zz", 1))
-    )
-    failed = builders.make_failure(odd.at(2048), Outcome.CRASHED, word, predicted_s=2.0)
-    measured = builders.with_warnings(builders.make_record(odd, 1e-3), word)
-    memory = MemoryLine(point=odd, peak_bytes=1024, method=word, fingerprint_id=measured.fingerprint_id)
-    run = builders.make_run([replace(measured, memory=memory), failed])
-    fingerprint = Fingerprint(machine={word: word}, software={word: (word, word)}, protocol={word: None})
-    check = CheckLine(
-        point=odd,
-        method=word,
-        entries=(CheckEntry(quantity=word, error=None, tolerance=1e-5),),
-        fingerprint_id=measured.fingerprint_id,
-    )
-    choice = ChoiceLine(
-        operator=word,
-        implementation=word,
-        trial_s={word: 1e-3},
-        rejected={word: word},
-        fingerprint_id=measured.fingerprint_id,
-    )
-    return replace(
-        run,
-        scenario=builders.make_scenario(purpose=word),
-        headers=(HeaderLine(hyenaprof=word, fingerprint=fingerprint, started_at=builders.STARTED_AT),),
-        checks=(check,),
-        choices=(choice,),
-        warnings=(word,),
-    )
 
 
 def mixed_run() -> Run:
