@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 Allocator = Literal["warm", "default"]
@@ -28,3 +29,12 @@ def worker_environment(allocator: Allocator, threads: int | None) -> dict[str, s
     if threads is not None:
         variables |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     return variables
+
+
+def allocator_in_use() -> Literal["warm", "default", "custom"]:
+    """Which setting this process runs under; `custom` where its environment says something else to malloc."""
+    told = {name for name in os.environ if name.startswith("MALLOC_")} | ({"LD_PRELOAD"} & set(os.environ))
+    if not told:
+        return "default"
+    warm = os.environ.get("MALLOC_MMAP_MAX_") == "0" and "MALLOC_TRIM_THRESHOLD_" in told
+    return "warm" if warm and "LD_PRELOAD" not in told else "custom"

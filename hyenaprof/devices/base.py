@@ -146,6 +146,9 @@ class Device(ABC):
         """The shape of the tensors really made; only the fake device shrinks it."""
         return shape
 
+    def warm_memory(self, need_bytes: float) -> None:  # noqa: B027 -- not every kind needs it
+        """Makes memory for a call present, so that its first touch is in no sample."""
+
     def release(self) -> None:  # noqa: B027 -- not every kind needs it
         """Gives cached memory back, so that the next worker finds it free."""
 

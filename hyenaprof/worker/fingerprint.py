@@ -14,6 +14,7 @@ import torch
 
 import hyenaprof
 from hyenaprof.devices.base import Device
+from hyenaprof.environment import allocator_in_use
 from hyenaprof.model import FactValue, Fingerprint
 from hyenaprof.scrub import scrub
 
@@ -98,15 +99,6 @@ def _protocol(device: Device, protocol: Protocol) -> dict[str, FactValue]:
         "denormals": "flushed" if _denormals_flushed() else "kept",
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
-
-
-def allocator_in_use() -> str:
-    """`warm` where glibc was told to keep freed pages, `default` where it was told nothing, else `custom`."""
-    set_here = {name for name in os.environ if name.startswith("MALLOC_")} | ({"LD_PRELOAD"} & set(os.environ))
-    if not set_here:
-        return "default"
-    warm = os.environ.get("MALLOC_MMAP_MAX_") == "0" and "MALLOC_TRIM_THRESHOLD_" in os.environ
-    return "warm" if warm and "LD_PRELOAD" not in set_here else "custom"
 
 
 def _denormals_flushed() -> bool:

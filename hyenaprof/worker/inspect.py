@@ -9,10 +9,10 @@ import torch
 
 from hyenaprof.devices.base import Device
 from hyenaprof.devices.procfs import read_text
+from hyenaprof.environment import allocator_in_use
 from hyenaprof.model import DeviceState
 from hyenaprof.pipe import Finding
 from hyenaprof.units import format_bytes
-from hyenaprof.worker.fingerprint import allocator_in_use
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _PRESSURE = Path("/proc/pressure/cpu")
@@ -24,7 +24,7 @@ _QUIET_PRESSURE_PERCENT = 2.0
 def inspect(device: Device) -> tuple[Finding, ...]:
     """Gives the findings on a device and on the machine it stands in."""
     facts = device.describe()
-    name = facts.get("name") or facts.get("cpu") or device.kind
+    name = facts.get("gpu") or facts.get("cpu") or device.kind
     memory = format_bytes(device.available_bytes())
     return (
         Finding(topic="device", state=f"{device.kind}: {name}; {memory} may be used"),

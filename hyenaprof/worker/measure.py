@@ -12,12 +12,12 @@ from statistics import median
 from torch import Tensor
 
 from hyenaprof.devices.base import Device, Load, Step
-from hyenaprof.devices.nvml import HARDWARE_THROTTLING
 from hyenaprof.model import DeviceState, Outcome, Phase, Point, Visit
 from hyenaprof.operators.base import Operator
 from hyenaprof.pipe import VisitRules
-from hyenaprof.worker.contention import FEWEST_CLEAN, contention
-from hyenaprof.worker.iteration import Iteration, enacted, prepare, reading
+from hyenaprof.worker.contention import contention
+from hyenaprof.worker.iteration import Iteration, enacted, prepare
+from hyenaprof.worker.samples import Sample, Samples
 from hyenaprof.worker.stopping import enough, settled
 
 Report = Callable[[str, int, float | None], None]
@@ -26,56 +26,6 @@ Report = Callable[[str, int, float | None], None]
 
 def silent(text: str, samples: int, last_s: float | None) -> None:
     """A Report that tells nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One timed iteration. Seconds; `steps_s` has one entry a step."""
-
-    steps_s: tuple[float, ...]
-    host_s: float | None
-    offset_s: float
-    preempted: bool
-
-    @property
-    def total_s(self) -> float:
-        """Seconds of all steps."""
-        return sum(self.steps_s)
-
-
-@dataclass(slots=True)
-class Samples:
-    """What one visit saw, before it is read as phases."""
-
-    taken: list[Sample] = field(default_factory=list)
-    started_at: float = 0.0
-    setup_s: float = 0.0
-    warmup_s: float = 0.0
-    cpu_s: float | None = None
-    energy_j: float | None = None
-    state: DeviceState | None = None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def dropped(self) -> tuple[int, ...]:
-        """Samples during which the process was preempted; none where fewer than five would be left."""
-        marked = tuple(index for index, sample in enumerate(self.taken) if sample.preempted)
-        return marked if len(self.taken) - len(marked) >= FEWEST_CLEAN else ()
-
-    @property
-    def hardware_throttling(self) -> tuple[str, ...]:
-        """Reasons for which the hardware slowed itself down."""
-        reasons = self.state.throttle_reasons if self.state is not None else ()
-        return tuple(reason for reason in reasons if reason in HARDWARE_THROTTLING)
-
-    def read(self, phase: Phase) -> tuple[float, ...]:
-        """Seconds of one phase, sample by sample, dropped ones included."""
-        return tuple(reading(phase, sample.steps_s) for sample in self.taken)
-
-    def clean(self, phase: Phase) -> tuple[float, ...]:
-        """Seconds of one phase without the dropped samples."""
-        dropped = set(self.dropped)
-        return tuple(value for index, value in enumerate(self.read(phase)) if index not in dropped)
 
 
 def visit(
@@ -94,13 +44,15 @@ def visit(
     Raises:
         Unsupported: The implementation cannot run here.
     """
-    began = time.perf_counter()
+    began_s = device.now_s()
     iteration = prepare(operator, points[0], device)
-    built_s = time.perf_counter() - began
+    built_s = device.now_s() - began_s
     steps = enacted(iteration, points[0], operator, device, round_index=round_index)
     phases = tuple(point.phase for point in points)
+    warmed_s = _make_ready(points[0], operator, device, rules)
     samples = _unthrottled(lambda: take(iteration, steps, phases, device, rules, report=report))
     samples.setup_s += built_s
+    samples.warmup_s += warmed_s
     return tuple(
         Visit(
             point=point,
@@ -122,6 +74,25 @@ def visit(
         )
         for point in points
     )
+
+
+def _make_ready(point: Point, operator: Operator, device: Device, rules: VisitRules) -> float:
+    """Makes memory present, and libraries too where no warm-up call will; gives the seconds that took."""
+    began_s = device.now_s()
+    if _skips_warm_up(device, rules):
+        short = prepare(operator, point.at(min(point.shape.length, _SHORT_LENGTH)), device)
+        _Bench(short, short.steps, device, rules).sample(0.0, ahead_s=0.0)
+    cost = operator.cost(point.implementation, point.shape, point.scope, phase=point.phase, dtype=point.dtype)
+    device.warm_memory(cost.need_bytes)
+    return device.now_s() - began_s
+
+
+_SHORT_LENGTH = 256
+
+
+def _skips_warm_up(device: Device, rules: VisitRules) -> bool:
+    """A GPU never does: plans, autotuning and compilation belong to a shape, and end before the first sample."""
+    return not rules.warm_calls and not device.asynchronous
 
 
 def _unthrottled(sampling: Callable[[], Samples]) -> Samples:
@@ -218,7 +189,9 @@ class _Bench:
 
     def warm_up(self) -> None:
         """Calls until stable; not at all where this run has warmed the point up before."""
-        while self.rules.warm_calls and not (self.calls and settled([c.total_s for c in self.calls], self.rules)):
+        if _skips_warm_up(self.device, self.rules):
+            return
+        while not (self.calls and settled([call.total_s for call in self.calls], self.rules)):
             self.calls.append(self.sample(0.0, ahead_s=0.0))
         later = self.calls[len(self.calls) // 2 :]
         launched_s = [call.host_s for call in later if call.host_s is not None]
@@ -282,8 +255,7 @@ def _through(before: DeviceState | None, after: DeviceState | None) -> DeviceSta
 
 def _launch_bound(samples: Samples, launched_s: float | None) -> tuple[str, ...]:
     """Says so where the host takes longer to launch a call than the device to run it."""
-    typical_s = median(sample.total_s for sample in samples.taken)
-    if launched_s is None or launched_s <= typical_s:
+    if launched_s is None or launched_s <= samples.typical_s:
         return ()
     return ("launch_bound: the host takes longer to launch this than the device to run it",)
 

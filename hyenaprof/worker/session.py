@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 
@@ -39,6 +40,7 @@ from hyenaprof.worker.inspect import inspect
 from hyenaprof.worker.measure import Report, visit
 from hyenaprof.worker.memory import peak_memory
 from hyenaprof.worker.probe import availability
+from hyenaprof.worker.verify import verify, verify_at_length
 
 
 @dataclass(slots=True)
@@ -101,8 +103,6 @@ class Session:
     def _verify(self, body: Verify) -> VerifyAnswer:
         device = self._held()
         point = body.point.model_copy(update={"shape": device.materialise(body.point.shape)})
-        from hyenaprof.worker.verify import verify, verify_at_length  # loads nothing that a timing worker needs
-
         check = verify_at_length if body.at_length else verify
         line = check(_operator(point), point, device.torch_device, self.fingerprint_id)
         return VerifyAnswer(check=line if point == body.point else line.model_copy(update={"point": body.point}))
@@ -123,11 +123,9 @@ class Session:
             fingerprint_id=self.fingerprint_id,
             report=report,
         )
-        ceilings = body.ceilings or self.ceilings
-        if ceilings is not None:
-            self.ceilings = ceilings
-            visits = tuple(self._judged(measured) for measured in visits)
-        return MeasureAnswer(visits=visits)
+        known = [line for line in (self.ceilings, body.ceilings) if line is not None]
+        self.ceilings = reduce(best_of, known) if known else None
+        return MeasureAnswer(visits=tuple(self._judged(measured) for measured in visits))
 
     def _judged(self, measured: Visit) -> Visit:
         """The visit, or the same as `implausible` where it exceeds the ceilings even when they are measured again."""
