@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARK_SIZE = 6.0
+WIDEST_BAND = 2.0
+"""How far an interval may stretch the axis past the outermost values: two visits can have one of a hundredfold."""
 EDGE = 0.975
 """Height, as a share of the axes, at which marks without a value are drawn."""
 DECADES = 4.0
@@ -123,9 +125,13 @@ def draw_lines(
 
 
 def _span(lines: Sequence[Line], level: float | None) -> tuple[float, float]:
-    values = [v for line in lines for m in line.marks for v in (m.value, m.low, m.high) if v is not None and v > 0]
-    values += [level] if level else []
-    low, high = (min(values), max(values)) if values else (1.0, 10.0)
+    marks = [mark for line in lines for mark in line.marks]
+    values = [mark.value for mark in marks if mark.value is not None and mark.value > 0] + ([level] if level else [])
+    if not values:
+        return 1.0, 10.0
+    bounds = [end for mark in marks for end in (mark.low, mark.high) if end is not None and end > 0]
+    low = max(min([*values, *bounds]), min(values) / WIDEST_BAND)
+    high = min(max([*values, *bounds]), max(values) * WIDEST_BAND)
     margin = max((high / low) ** 0.07, 1.15)
     return low / margin, high * margin
 

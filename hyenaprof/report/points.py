@@ -10,7 +10,7 @@ import numpy as np
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Cell, Outcome, Record, Section, Table
 from hyenaprof.report.findings import Finding, Findings
-from hyenaprof.report.words import finite, latency_interval
+from hyenaprof.report.words import brief, finite, grouped, latency_interval
 from hyenaprof.units import (
     UNKNOWN,
     format_bytes,
@@ -120,7 +120,7 @@ def _fraction(fraction: float | None) -> Cell:
 
 
 def notes(finding: Finding) -> list[str]:
-    """What qualifies a point: its reason, its prediction, instability and warnings."""
+    """What qualifies a point: its reason, its prediction, instability, and each kind of warning."""
     record = finding.record
     told = [record.reason] if record.reason else []
     if record.inferred:
@@ -129,7 +129,7 @@ def notes(finding: Finding) -> list[str]:
         told.append(f"predicted {format_latency(finding.predicted_s)}, not measured")
     if finding.summary and finding.summary.unstable:
         told.append("unstable")
-    return [*told, *record.warnings]
+    return [*told, *(brief(kind, details) for kind, details in grouped(record.warnings).items())]
 
 
 def strip_of(record: Record) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -16,7 +16,7 @@ from hyenaprof.model import Curve, Outcome
 from hyenaprof.records.store import Run
 from hyenaprof.report.answer import NOTHING_TO_COMPARE, pair_name, sentences
 from hyenaprof.report.findings import Finding, Findings, Panel, find
-from hyenaprof.report.words import begun, latency_bounds, latency_interval, ratio_interval
+from hyenaprof.report.words import begun, grouped, latency_bounds, latency_interval, ratio_interval
 from hyenaprof.units import UNKNOWN, format_bytes, format_latency, format_length
 
 AGAINST = "speed-up: over the fastest of those the row's operator challenges, from the same rounds"
@@ -43,8 +43,8 @@ def _parts(findings: Findings) -> Iterator[RenderableType]:
     yield Text("")
     for line in sentences(findings) or [NOTHING_TO_COMPARE]:
         yield Text(line, style="bold")
-    yield from _failures(findings)
-    yield from _warnings(findings)
+    yield from _listed("Not measured", _failures(findings))
+    yield from _listed("Warnings", _warnings(findings), style="bold yellow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +148,26 @@ def _speedup(panel: Panel, curve: Curve, length: int) -> str:
     return ratio_interval(min(held, key=lambda comparison: comparison.ratio)) if held else ""
 
 
-def _failures(findings: Findings) -> Iterator[RenderableType]:
-    grouped: dict[tuple[str, Outcome, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+def _listed(title: str, lines: Iterable[str], *, style: str = "bold") -> Iterator[RenderableType]:
+    """A heading and its lines, those that wrap indented below themselves; nothing where there are no lines."""
+    table = Table.grid(padding=(0, 1))
+    for line in lines:
+        table.add_row(Text(" -"), Text(line))
+    if table.row_count:
+        yield Text(f"\n{title}", style=style)
+        yield table
+
+
+def _failures(findings: Findings) -> Iterator[str]:
+    reasons: dict[tuple[str, Outcome, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for finding in findings.points:
         record = finding.record
         if record.outcome is not Outcome.OK:
             key = (findings.names[record.point.label], record.outcome, record.reason or "")
-            grouped[key][str(record.point.phase)].append(finding.length)
-    if not grouped:
-        return
-    yield Text("\nNot measured", style="bold")
-    for (name, outcome, reason), phases in grouped.items():
-        where = "; ".join(f"{_joined(same)} {_lengths(lengths)}" for same, lengths in _alike(phases))
-        yield Text(f"  {name} {where}: {OUTCOME_WORDS[outcome]}" + (f", {reason}" if reason else ""))
+            reasons[key][str(record.point.phase)].append(finding.length)
+    for (name, outcome, reason), phases in reasons.items():
+        where = "; ".join(f"{', '.join(same)} {_lengths(lengths)}" for same, lengths in _alike(phases))
+        yield f"{name} {where}: {OUTCOME_WORDS[outcome]}" + (f", {reason}" if reason else "")
 
 
 def _alike(phases: dict[str, list[int]]) -> list[tuple[list[str], list[int]]]:
@@ -171,26 +178,22 @@ def _alike(phases: dict[str, list[int]]) -> list[tuple[list[str], list[int]]]:
     return [(same, list(lengths)) for lengths, same in together.items()]
 
 
-def _joined(words: Sequence[str]) -> str:
-    return ", ".join(words)
-
-
 def _lengths(lengths: Sequence[int]) -> str:
     return "L=" + ", ".join(format_length(length) for length in dict.fromkeys(lengths))
 
 
-def _warnings(findings: Findings) -> Iterator[RenderableType]:
-    grouped: dict[str, list[str]] = {warning: [] for warning in findings.run.warnings}
+def _warnings(findings: Findings) -> Iterator[str]:
+    """Each kind of warning once: how often, where first, and one example."""
+    yield from findings.run.warnings
+    places: dict[str, dict[str, str]] = defaultdict(dict)
     for finding in findings.points:
-        for warning in finding.record.warnings:
-            grouped.setdefault(warning, []).append(
-                f"{findings.names[finding.record.point.label]} {finding.record.point.phase} L={format_length(finding.length)}"
-            )
-    if not grouped:
-        return
-    yield Text("\nWarnings", style="bold yellow")
-    for warning, places in grouped.items():
-        yield Text(f"  {warning}" + (f" ({_few(places)})" if places else ""))
+        point = finding.record.point
+        where = f"{findings.names[point.label]} {point.phase} L={format_length(finding.length)}"
+        for kind, details in grouped(finding.record.warnings).items():
+            places[kind][where] = details[0]
+    for kind, held in places.items():
+        example = f", such as: {next(iter(held.values()))}" if any(held.values()) else ""
+        yield f"{kind} ({_few(list(held))}){example}"
 
 
 def _few(places: Sequence[str], most: int = 3) -> str:

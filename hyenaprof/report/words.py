@@ -53,6 +53,21 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def grouped(warnings: Iterable[str]) -> dict[str, list[str]]:
+    """Warnings by their kind, which is what stands before the first colon; details each once, in order."""
+    kinds: dict[str, list[str]] = {}
+    for warning in dict.fromkeys(warnings):
+        kind, _, detail = warning.partition(": ")
+        kinds.setdefault(kind, []).append(detail)
+    return kinds
+
+
+def brief(kind: str, details: list[str]) -> str:
+    """A kind of warning with its first detail, and how many more there are."""
+    first = f"{kind}: {details[0]}" if details[0] else kind
+    return first if len(details) == 1 else f"{first} (and {len(details) - 1} more like it)"
+
+
 def latency_interval(summary: Summary) -> str:
     """`12.3 ms [12.1, 12.6]`, the interval in the median's unit; without it where it is not known."""
     median = format_latency(finite(summary.median_s))

@@ -140,3 +140,16 @@ def test_the_label_of_the_y_axis_stands_beside_the_middle_of_the_axes() -> None:
 
 def test_figures_use_the_page_s_font() -> None:
     assert set(re.findall(r"font-family: ([^;\"]+)", draw(MEASURED, SECOND))) == {"system-ui, sans-serif"}
+
+
+def test_a_wild_interval_does_not_flatten_the_figure() -> None:
+    def height(*marks: Mark) -> float:
+        near, far = (
+            float(re.search(rf'<title>{text}</title><use [^>]*y="([0-9.]+)"', draw(*marks))[1])
+            for text in ("near", "far")
+        )
+        return near - far
+
+    calm = (Mark(1024, 1e-3, 0.9e-3, 1.1e-3, "near"), Mark(2048, 4e-3, 3.9e-3, 4.1e-3, "far"))
+    wild = (Mark(1024, 1e-3, 1e-7, 10.0, "near"), Mark(2048, 4e-3, 3.9e-3, 4.1e-3, "far"))
+    assert height(*wild) > 0.4 * height(*calm)

@@ -80,3 +80,10 @@ def test_a_strip_holds_at_most_32_samples_in_order() -> None:
     assert len(strip) == 25
     assert list(strip) == sorted(strip)
     assert (strip[0], strip[-1]) == (0, 63)
+
+
+def test_warnings_of_one_kind_are_told_once_with_their_number() -> None:
+    told = tuple(f"contended: {share} of 2 CPUs" for share in (0.9, 1.1, 1.3))
+    record = builders.with_warnings(builders.make_record(builders.make_point(), rounds=6), *told, "throttled")
+    notes = cells_of(section_of(record))["Notes"]
+    assert notes == "contended: 0.9 of 2 CPUs (and 2 more like it); throttled"

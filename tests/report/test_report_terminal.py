@@ -71,6 +71,25 @@ def test_warnings_are_told_with_the_points_they_qualify() -> None:
     assert "contended (hyena forward L=1k)" in text
 
 
+def test_warnings_of_one_kind_are_one_line_with_an_example() -> None:
+    records = [
+        builders.with_warnings(builders.make_record(builders.make_point(length=n)), f"contended: {n} of 2 CPUs")
+        for n in (512, 1024, 2048, 4096)
+    ]
+    text = printed(builders.make_run(records), 200)
+    assert (
+        "contended (hyena forward L=512; hyena forward L=1k; hyena forward L=2k and 1 more), such as: 512 of 2" in text
+    )
+    assert text.count("contended") == 1
+
+
+def test_a_long_line_is_indented_below_itself() -> None:
+    failed = builders.make_failure(builders.make_point(), Outcome.CRASHED, "word " * 40)
+    lines = [line for line in printed(builders.make_run([failed]), 80).splitlines() if "word" in line]
+    assert len(lines) > 2
+    assert all(line.startswith("   word") for line in lines[1:])
+
+
 def test_an_unstable_point_is_starred_and_the_star_explained() -> None:
     few = builders.make_run([builders.make_record(builders.make_point(), 1e-3, rounds=2)])
     many = builders.make_run([builders.make_record(builders.make_point(), 1e-3, rounds=6)])
