@@ -29,6 +29,9 @@ class Bench(Protocol):
     def with_gradients(self) -> bool:
         """Whether any phase that is read runs the backward pass."""
 
+    def limit_s(self, wanted_s: float) -> float:
+        """Seconds that a request may take."""
+
     def worker(self, side: Side) -> Worker:
         """The side's worker."""
 
@@ -94,7 +97,12 @@ class Checks:
     def _ask(self, side: Side, request: Verify, *, limit_s: float) -> None:
         check = (
             self._bench.worker(side)
-            .ask(request, VerifyAnswer, limit_s=limit_s, on_progress=self._bench.display.progress)
+            .ask(
+                request,
+                VerifyAnswer,
+                limit_s=self._bench.limit_s(limit_s),
+                on_progress=self._bench.display.progress,
+            )
             .check
         )
         self._done[request.point] = check

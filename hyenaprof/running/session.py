@@ -135,9 +135,13 @@ class Session:
         """Seconds left of the budget; negative past it."""
         return self.scenario.budget - self.elapsed_s
 
-    @property
-    def _hard_left_s(self) -> float:
-        return self.scenario.budget * GRACE - self.elapsed_s
+    def limit_s(self, wanted_s: float) -> float:
+        """Seconds that a request may take: as many as it wants, but the session ends soon after its budget."""
+        return max(1.0, min(wanted_s, self.scenario.budget * GRACE - self.elapsed_s))
+
+    def cuts(self, refused: Refused) -> bool:
+        """Whether it was the end of the budget that ended a request, so that nothing is said of the point."""
+        return refused.outcome is Outcome.TIMEOUT and self.left_s <= 0
 
     @property
     def with_gradients(self) -> bool:
@@ -191,7 +195,9 @@ class Session:
             return
         self.display.note("measuring the machine's ceilings: copy, matrix multiplication, FFT, launch")
         try:
-            self.ceilings = self.worker(side).ask(MeasureCeilings(), CeilingsAnswer, limit_s=LEAST_LIMIT_S).line
+            self.ceilings = (
+                self.worker(side).ask(MeasureCeilings(), CeilingsAnswer, limit_s=self.limit_s(LEAST_LIMIT_S)).line
+            )
         except Refused as refused:
             self.display.warn(f"no ceilings, so nothing can be called implausible: {refused.reason}")
             if refused.worker_lost:
@@ -204,7 +210,7 @@ class Session:
         unknown = tuple(point for point in points if self.ledger.cost(point) is None)
         if not unknown:
             return
-        answer = self.worker(side).ask(Describe(points=unknown), DescribeAnswer, limit_s=LEAST_LIMIT_S)
+        answer = self.worker(side).ask(Describe(points=unknown), DescribeAnswer, limit_s=self.limit_s(LEAST_LIMIT_S))
         for point, cost in zip(unknown, answer.costs, strict=True):
             self.ledger.know_cost(point, cost)
 
@@ -260,22 +266,21 @@ class Session:
         first = not any(self.ledger.visits(point) for point in points)
         predicted_s = visit_wall_s(self.ledger.call_s(iteration), self.rules, first=first)
         point_limit_s = max(LEAST_LIMIT_S, LIMIT_FACTOR * predicted_s)
-        limit_s = max(1.0, min(point_limit_s, self._hard_left_s))
         begun_s = time.monotonic()
         self.display.begin_visit(iteration, round_, predicted_s)
         try:
             worker = self.worker(iteration.side)
             if first:
-                self._before_first(worker, iteration, points, limit_s)
+                self._before_first(worker, iteration, points, point_limit_s)
             rules = self.rules.model_copy(update={"warm_calls": self._warms_up(iteration)})
             answer = worker.ask(
                 Measure(points=points, round=round_, order=order, rules=rules, ceilings=self.ceilings),
                 MeasureAnswer,
-                limit_s=limit_s,
+                limit_s=self.limit_s(point_limit_s),
                 on_progress=self.display.progress,
             )
         except Refused as refused:
-            return self._refused(refused, iteration, points, round_, order, cut=limit_s < point_limit_s)
+            return self._refused(refused, iteration, points, round_, order)
         self.write(answer.visits)
         self.display.end_visit(iteration, answer.visits, time.monotonic() - begun_s)
         return True
@@ -287,7 +292,7 @@ class Session:
     def _before_first(self, worker: Worker, iteration: Iteration, points: tuple[Point, ...], limit_s: float) -> None:
         """Peak memory and costs, before a point's first visit."""
         answer = worker.ask(
-            MeasureMemory(points=points), MemoryAnswer, limit_s=limit_s, on_progress=self.display.progress
+            MeasureMemory(points=points), MemoryAnswer, limit_s=self.limit_s(limit_s), on_progress=self.display.progress
         )
         costs = ((point, self.ledger.cost(point)) for point in points)
         self.write((*answer.lines, *(CostLine(point=point, cost=cost) for point, cost in costs if cost is not None)))
@@ -295,11 +300,11 @@ class Session:
         self.checks.at_length(iteration, self.ledger.call_s(iteration), left_s=self.left_s, limit_s=limit_s)
 
     def _refused(
-        self, refused: Refused, iteration: Iteration, points: tuple[Point, ...], round_: int, order: int, *, cut: bool
+        self, refused: Refused, iteration: Iteration, points: tuple[Point, ...], round_: int, order: int
     ) -> bool:
         if refused.worker_lost:
             self.workers.drop(iteration.side)
-        if refused.outcome is Outcome.TIMEOUT and cut:
+        if self.cuts(refused):
             self.display.note(f"{iteration}: cut off at the end of the budget")
             return False
         if refused.outcome in {Outcome.UNSUPPORTED, Outcome.INCORRECT}:

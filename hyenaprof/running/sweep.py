@@ -38,6 +38,8 @@ class Sweep:
         """Iterations over the budget, with the predicted seconds of one call."""
         self._between: set[rounds.Crossing] = set()
         """Lengths that were added to bisect a crossover."""
+        self._cut: set[Side] = set()
+        """Sides that were still being looked at when the budget ended."""
         self._told: set[Side] = set()
         """Sides whose failure before the first visit was shown already."""
 
@@ -98,7 +100,9 @@ class Sweep:
             length, session.scenario, sides=self._sides, dtypes=session.dtypes, device=session.device
         )
         for iteration in self._iterations(self._pairings[length]):
-            if self._described(iteration):
+            if iteration.side in self._cut:
+                self._leave_unseen(iteration)
+            elif self._described(iteration):
                 self._judge(iteration)
 
     def _described(self, iteration: Iteration) -> bool:
@@ -132,10 +136,19 @@ class Sweep:
         """Journals that an iteration is not tried, and tells of it once a side."""
         if refused.worker_lost:
             self._session.workers.drop(iteration.side)
+        if self._session.cuts(refused):
+            self._cut.add(iteration.side)
+            self._leave_unseen(iteration)
+            return
         self._session.skip(self._ledger.open_points(iteration), refused.outcome, refused.reason, side=iteration.side)
         if iteration.side not in self._told:
             self._told.add(iteration.side)
             self._session.display.failed(iteration, refused.outcome, refused.reason)
+
+    def _leave_unseen(self, iteration: Iteration) -> None:
+        points = [point for point in self._ledger.open_points(iteration) if not self._ledger.visits(point)]
+        reason = "the budget ended before it could be looked at"
+        self._session.skip(points, Outcome.OVER_BUDGET, reason, side=iteration.side)
 
     def _out_of_memory_before(self, iteration: Iteration) -> str | None:
         point = iteration.points[0]
@@ -154,7 +167,7 @@ class Sweep:
     def _affordable(self, iteration: Iteration, round_: int, rounds_wanted: int) -> bool:
         """Whether the iteration can have all its rounds beside those already begun; notes it where not."""
         points = self._ledger.open_points(iteration)
-        if not points or all(self._ledger.has(point, round_) for point in points):
+        if not points or iteration.side in self._cut or all(self._ledger.has(point, round_) for point in points):
             return False
         session = self._session
         begun = [

@@ -37,7 +37,8 @@ def points_of(body):
     return body["points"] if "points" in body else [body["point"]] if "point" in body else []
 
 def call_s(point):
-    law = SETTINGS["laws"].get(point["operator"], [1e-6, 1.0])
+    name = point["operator"] + ":" + point["implementation"]
+    law = SETTINGS["laws"].get(name, SETTINGS["laws"].get(point["operator"], [1e-6, 1.0]))
     phase = {{"forward": 1.0, "backward": 2.0, "training": 3.0}}[point["phase"]]
     return phase * law[0] * point["shape"]["length"] ** law[1]
 
@@ -64,6 +65,8 @@ def answer(body):
         entries = [{{"quantity": "output", "error": error, "tolerance": 1e-5}}]
         check = {{"kind": "check", "point": points[0], "method": "float64 definition", "entries": entries}}
         return {{"check": {{**check, "fingerprint_id": FINGERPRINT}}}}
+    if verb == "ceilings":
+        return {{"line": {{"kind": "ceilings", "device": "fake", "fingerprint_id": FINGERPRINT}}}}
     if verb == "memory":
         line = {{"kind": "memory", "peak_bytes": 1000, "method": "script", "fingerprint_id": FINGERPRINT}}
         return {{"lines": [{{**line, "point": point}} for point in points], "elapsed_s": call_s(points[-1])}}
@@ -77,7 +80,9 @@ def ordered(request):
             continue
         if points and (
             fault.get("operator", points[0]["operator"]) != points[0]["operator"]
+            or fault.get("implementation", points[0]["implementation"]) != points[0]["implementation"]
             or points[0]["shape"]["length"] < fault.get("from_length", 0)
+            or body.get("at_length", False) != fault.get("at_length", body.get("at_length", False))
         ):
             continue
         return fault
@@ -150,7 +155,7 @@ class Orders:
     """What a script does.
 
     Attributes:
-        laws: Seconds of a forward call by operator: factor and power of the length.
+        laws: Seconds of a forward call by operator or implementation: factor and power of the length.
         faults: What goes wrong: `verb`, `kind` and whatever the kind needs; the first that fits is carried out.
         errors: What verification finds, by operator.
         need_bytes_per_token: Analytic need by operator.
