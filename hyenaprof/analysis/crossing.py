@@ -72,6 +72,11 @@ class Ratios:
     residuals: tuple[tuple[float, ...], ...]
     freedom: Vector
 
+    def part(self, first: int, last: int) -> Ratios:
+        """The lengths from one index to another, both included."""
+        held = slice(first, last + 1)
+        return Ratios(self.x[held], self.y[held], self.rounds[held], self.residuals[held], self.freedom[held])
+
 
 @dataclass(frozen=True, slots=True)
 class Zero:
@@ -151,21 +156,24 @@ def interpolated(ratios: Ratios, left: int, right: int) -> float:
     return float(xa - ya * (xb - xa) / (yb - ya))
 
 
-def find_zero(ratios: Ratios, left: int, right: int) -> Zero:
+def find_zero(curve: Ratios, left: int, right: int, reach: tuple[int, int]) -> Zero:
     """Locates the zero between two neighbouring points of opposite sign.
 
     Without repeated rounds, or with fewer than three lengths, the straight line through the two is all there is, and
     there is no interval.
 
     Args:
-        ratios: The whole curve.
+        curve: The whole curve.
         left: Index of the last point with one sign.
         right: Index of the first with the other.
+        reach: Indices of the first and last point that belong to this change of sign and no other.
     """
-    start = interpolated(ratios, left, right)
-    variance, freedom = pooled_variance(ratios, start)
+    start = interpolated(curve, left, right)
+    variance, freedom = pooled_variance(curve, start)
+    ratios = curve.part(*reach)
     if freedom == 0 or len(ratios.x) < 3:
         return Zero(math.exp(start), None, None)
+    left, right = left - reach[0], right - reach[0]
     if _is_step(ratios, left, right, variance):
         low, high = (float(round(math.exp(ratios.x[index]))) for index in (left, right))
         return Zero(math.sqrt(low * high), low, high, step=True)
@@ -173,7 +181,7 @@ def find_zero(ratios: Ratios, left: int, right: int) -> Zero:
     floor = max(GRAIN, WIGGLE * min(1.0, gap / math.log(2))) ** 2
     fit = _widening_fit(ratios, start, variance, floor)
     spread = _bootstrap(fit, freedom, floor)
-    if spread is None:
+    if spread is None or not ratios.x[0] <= fit.zero <= ratios.x[-1]:
         return Zero(math.exp(start), None, None)
     low, high = (math.exp(fit.zero - pivot * fit.error) for pivot in spread)
     return Zero(math.exp(fit.zero), low, high)

@@ -61,7 +61,7 @@ def judge(measured: Sequence[LogRatio], comparisons: Sequence[Comparison], names
         loose = _changes(_leading_runs(ratios, LOOSE))
         proven = len(loose) == 1
         changes = loose or _changes(_leading_runs(ratios, CONFIDENCE)) or _suggested(ratios)
-    found = [_flip(ratios, comparisons, change, names, strict) for change in changes]
+    found = [_flip(ratios, comparisons, turn, names, strict) for turn in _turns(ratios, changes)]
     return Judged(
         flips=tuple(flip for flip, _ in found),
         proven=proven,
@@ -120,28 +120,56 @@ def _suggested(ratios: Ratios) -> list[tuple[int, int]]:
     return [(0, len(ratios.y) - 1)] if apart else []
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A change of sign by index.
+
+    Attributes:
+        proof: Last length at which one side leads beyond doubt, first where the other does.
+        split: The neighbours in between whose estimates differ in sign.
+        reach: First and last length that belong to this change and no other.
+        sign: +1 where the challenger leads after it.
+    """
+
+    proof: tuple[int, int]
+    split: tuple[int, int]
+    reach: tuple[int, int]
+    sign: int
+
+
+def _turns(ratios: Ratios, changes: Sequence[tuple[int, int]]) -> list[_Turn]:
+    splits = [_split(ratios, *change) for change in changes]
+    edges = [(0, 0), *splits, (len(ratios.x) - 1, len(ratios.x) - 1)]
+    return [
+        _Turn(
+            proof=change,
+            split=split,
+            reach=(edges[number][1], edges[number + 2][0]),
+            sign=1 if ratios.y[split[1]] > 0 else -1,
+        )
+        for number, (change, split) in enumerate(zip(changes, splits, strict=True))
+    ]
+
+
 def _flip(
-    ratios: Ratios,
-    comparisons: Sequence[Comparison],
-    change: tuple[int, int],
-    names: tuple[str, str],
-    strict: Sequence[int],
+    ratios: Ratios, comparisons: Sequence[Comparison], turn: _Turn, names: tuple[str, str], strict: Sequence[int]
 ) -> tuple[Flip, Zero]:
-    left, right = _split(ratios, *change)
-    zero = find_zero(ratios, left, right)
-    rising = ratios.y[right] > 0
-    significant = _significant(comparisons, change, 1 if rising else -1, strict)
-    low, high = zero.low, zero.high
-    if low is None and ratios.freedom.sum() > 0:
-        low, high = significant
-    first, last = comparisons[0].length, comparisons[-1].length
+    zero = find_zero(ratios, *turn.split, turn.reach)
+    significant = _significant(comparisons, turn, strict)
+    interval = (zero.low, zero.high)
+    if zero.low is None and ratios.freedom.sum() > 0:
+        interval = significant
+    first, last = (comparisons[index].length for index in turn.reach)
+    low, high = interval
+    known = low is not None and high is not None
+    left, right = turn.split
     flip = Flip(
         length=zero.length,
-        low=None if low is None or high is None else max(low, first),
-        high=None if low is None or high is None else min(high, last),
+        low=max(low, first) if known and low is not None else None,
+        high=min(high, last) if known and high is not None else None,
         bracket=(comparisons[left].length, comparisons[right].length),
         significant=significant,
-        leader_after=names[0] if rising else names[1],
+        leader_after=names[0] if turn.sign > 0 else names[1],
     )
     return flip, zero
 
@@ -164,15 +192,15 @@ def _split(ratios: Ratios, left: int, right: int) -> tuple[int, int]:
 
 
 def _significant(
-    comparisons: Sequence[Comparison], change: tuple[int, int], sign: int, strict: Sequence[int]
+    comparisons: Sequence[Comparison], turn: _Turn, strict: Sequence[int]
 ) -> tuple[int | None, int | None]:
     """Last length where the old leader leads by its own interval, first after it where the new one does.
 
     Looked for between the lengths that prove the change and as far around them as the same side leads.
     """
-    before, after = ("incumbent", "challenger") if sign > 0 else ("challenger", "incumbent")
-    start = _reach(strict, change[0], -1, -sign)
-    end = _reach(strict, change[1], +1, sign)
+    before, after = ("incumbent", "challenger") if turn.sign > 0 else ("challenger", "incumbent")
+    start = _reach(strict, turn.proof[0], -1, -turn.sign)
+    end = _reach(strict, turn.proof[1], +1, turn.sign)
     part = range(start, end + 1)
     low = max((index for index in part if comparisons[index].leader == before), default=None)
     first = start if low is None else low + 1
@@ -181,9 +209,12 @@ def _significant(
 
 
 def _reach(strict: Sequence[int], index: int, step: int, sign: int) -> int:
+    """Furthest index in one direction where the same side still leads beyond doubt, nothing contrary in between."""
+    furthest = index
     while 0 <= index + step < len(strict) and strict[index + step] != -sign:
         index += step
-    return index
+        furthest = index if strict[index] == sign else furthest
+    return furthest
 
 
 def _equal_zone(measured: Sequence[LogRatio], ratios: Ratios) -> tuple[int, int] | None:

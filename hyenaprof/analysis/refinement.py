@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from hyenaprof.model import Crossover, CrossoverState, Flip
+from hyenaprof.units import MAX_LENGTH
 
 FINEST_OCTAVES = 1.5 / 16
 """Four bisections of an octave, with room for the rounding to permitted lengths."""
 CROWD = 8
-"""Lengths within an octave of a sign change, either way, at which bisection gives up: it is chasing noise."""
+"""Lengths within an octave of a sign change, no other between, at which bisection gives up: it is chasing noise."""
 AROUND = 4
 """Lengths around a sign change that more rounds are spent on."""
 
@@ -25,10 +26,13 @@ def next_lengths(crossover: Crossover, *, multiple: int = 64) -> tuple[int, ...]
         multiple: Lengths are multiples of this, or of a smaller power of two where a bracket is too short for one.
     """
     wanted: list[int] = []
-    for flip in crossover.flips if crossover.state is not CrossoverState.EQUAL else ():
+    flips = crossover.flips if crossover.state is not CrossoverState.EQUAL else ()
+    before = [0, *(flip.bracket[1] for flip in flips)]
+    after = [*(flip.bracket[0] for flip in flips[1:]), MAX_LENGTH]
+    for flip, first, last in zip(flips, before, after, strict=False):
         low, high = flip.bracket
         middle = _middle(low, high, multiple)
-        if _crowd(crossover, flip) >= CROWD:
+        if _crowd(crossover, max(flip.length / 2, first), min(flip.length * 2, last)) >= CROWD:
             continue
         if math.log2(high / low) > FINEST_OCTAVES and low < middle < high:
             wanted.append(middle)
@@ -37,8 +41,8 @@ def next_lengths(crossover: Crossover, *, multiple: int = 64) -> tuple[int, ...]
     return tuple(dict.fromkeys(wanted))
 
 
-def _crowd(crossover: Crossover, flip: Flip) -> int:
-    return sum(flip.length / 2 <= comparison.length <= flip.length * 2 for comparison in crossover.comparisons)
+def _crowd(crossover: Crossover, low: float, high: float) -> int:
+    return sum(low <= comparison.length <= high for comparison in crossover.comparisons)
 
 
 def _middle(low: int, high: int, multiple: int) -> int:
