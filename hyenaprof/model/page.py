@@ -55,3 +55,5 @@ class Figure:
     data: Table | None = field(default=None)
     name: str = ""
     """Names its file and its place in a page; unique in a report."""
+    prints: tuple[tuple[str, bytes], ...] = ()
+    """The same figure in other formats, by file suffix, where they were asked for."""

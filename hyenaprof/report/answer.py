@@ -96,8 +96,11 @@ def _map(findings: Findings, place: Sequence[Panel]) -> Figure:
     name = f"leaders-{place[0].number}"
     curves = [curve for panel in place for curve, _ in panel.curves()]
     count = counted(comparison.rounds for _, x in held for comparison in x.comparisons)
+    drawing = draw_lanes(
+        _lanes(findings, held), name=name, looks=looks(curves), names=findings.names, prints=findings.prints
+    )
     return Figure(
-        svg=draw_lanes(_lanes(findings, held), name=name, looks=looks(curves), names=findings.names),
+        svg=drawing.svg,
         caption=f"Who is faster at which length: {findings.place_words(setting)}; n = {count} paired rounds a length. "
         f"Timed region: {SCOPE_SHORT[setting.scope]}, in the phase named. Bar: crossover with its 95 % interval; hollow: "
         "the interval of the ratio covers 1.",
@@ -105,6 +108,7 @@ def _map(findings: Findings, place: Sequence[Panel]) -> Figure:
         + " ".join(f"{sentence(x, findings.names)}." for _, x in held),
         data=_ratios(findings, held),
         name=name,
+        prints=drawing.prints,
     )
 
 

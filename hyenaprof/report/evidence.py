@@ -59,6 +59,26 @@ def _result(passed: bool) -> Cell:
     return Cell("passed", tone="good") if passed else Cell("failed", tone="bad")
 
 
+def dispatched(findings: Findings) -> Section | None:
+    """What really ran, as the profiler names it: the work that dominates each curve."""
+    seen: dict[tuple[str, str], dict[str, None]] = {}
+    for finding in findings.points:
+        if finding.record.memory and finding.record.memory.dispatched:
+            key = (findings.names[finding.record.point.label], str(finding.record.point.phase))
+            seen.setdefault(key, {}).update(dict.fromkeys(finding.record.memory.dispatched))
+    if not seen:
+        return None
+    rows = tuple((name, phase, ", ".join(kernels)) for (name, phase), kernels in seen.items())
+    return Section(
+        title="What was dispatched",
+        anchor="dispatched",
+        paragraphs=(
+            "Operators and kernels that did the main work, by the profiler, over all lengths; most work first.",
+        ),
+        tables=(Table(("Operator", "Phase", "Dispatched"), rows),),
+    )
+
+
 def choices(findings: Findings) -> Section | None:
     """Which implementation an operator named alone stood for, and by what trial."""
     if not findings.run.choices:

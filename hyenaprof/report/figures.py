@@ -20,7 +20,7 @@ from hyenaprof.report.style import (
     set_length_axis,
     shortened,
 )
-from hyenaprof.report.svg import to_svg
+from hyenaprof.report.svg import Drawing, finish
 from hyenaprof.units import format_length
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MARK_SIZE = 6.0
 WIDEST_BAND = 2.0
 """How far an interval may stretch the axis past the outermost values: two visits can have one of a hundredfold."""
+NARROWEST_AXIS = 6.0
+"""Ratio of an axis's ends from which two ticks lie between them for certain."""
 EDGE = 0.975
 """Height, as a share of the axes, at which marks without a value are drawn."""
 DECADES = 4.0
@@ -85,7 +87,8 @@ def draw_lines(
     crossings: Sequence[Crossing] = (),
     level: float | None = None,
     sides: tuple[str, str] | None = None,
-) -> str:
+    prints: Sequence[str] = (),
+) -> Drawing:
     """Draws curves over sequence length on logarithmic axes.
 
     Args:
@@ -98,9 +101,7 @@ def draw_lines(
         crossings: Lengths to be marked, with their intervals.
         level: A value across which a horizontal line is drawn, such as 1 for ratios.
         sides: What lies below and above the level.
-
-    Returns:
-        An SVG element.
+        prints: Formats wanted besides SVG.
     """
     low, high = _span(lines, level)
     ticks = value_ticks(low, high, base=y_base)
@@ -121,7 +122,7 @@ def draw_lines(
             titles |= _draw_line(axes, line, prefix=f"m{number}")
         _legend(axes, lines, labels)
         axes.set_title(shortened(title, most=56), loc="left", pad=8)
-        return to_svg(axes, name=name, titles=titles)
+        return finish(axes, name=name, titles=titles, prints=prints)
 
 
 def _span(lines: Sequence[Line], level: float | None) -> tuple[float, float]:
@@ -132,7 +133,7 @@ def _span(lines: Sequence[Line], level: float | None) -> tuple[float, float]:
     bounds = [end for mark in marks for end in (mark.low, mark.high) if end is not None and end > 0]
     low = max(min([*values, *bounds]), min(values) / WIDEST_BAND)
     high = min(max([*values, *bounds]), max(values) * WIDEST_BAND)
-    margin = max((high / low) ** 0.07, 1.15)
+    margin = max((high / low) ** 0.07, math.sqrt(NARROWEST_AXIS * low / high), 1.15)
     return low / margin, high * margin
 
 

@@ -14,8 +14,8 @@ from hyenaprof.records.store import Run
 from hyenaprof.report.words import device_name
 
 Metric = Literal["latency", "peak_memory"]
-PRECISION = {"cuda": 0.01}
-PRECISION_ELSEWHERE = 0.05
+PRECISION = {"cpu": 0.05}
+PRECISION_ELSEWHERE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,8 @@ class Findings:
     panels: tuple[Panel, ...]
     names: dict[str, str]
     """Shortest unambiguous name of each curve's label."""
+    prints: tuple[str, ...] = ()
+    """File suffixes in which figures are made besides SVG."""
 
     def crossovers(self, metric: Metric = "latency") -> tuple[tuple[Panel, Crossover], ...]:
         """Every crossover with its panel: the pair of the scenario's first operators in all phases, then the next pair."""
@@ -136,14 +138,20 @@ def precision_of(run: Run, device: str) -> float:
     return run.scenario.precision or PRECISION.get(device, PRECISION_ELSEWHERE)
 
 
-def find(run: Run) -> Findings:
-    """Works out a run's summaries and crossovers from its samples."""
+def find(run: Run, *, prints: tuple[str, ...] = ()) -> Findings:
+    """Works out a run's summaries and crossovers from its samples.
+
+    Args:
+        run: Any run.
+        prints: File suffixes in which figures are wanted besides SVG.
+    """
     points = tuple(Finding(record, _summary(run, record)) for record in run.records)
     return Findings(
         run=run,
         points=points,
         panels=_panels(points, tuple(run.scenario.operators)),
         names=crossovers.shared_names(finding.record.point.curve for finding in points),
+        prints=prints,
     )
 
 

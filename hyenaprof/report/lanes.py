@@ -22,7 +22,7 @@ from hyenaprof.report.style import (
     set_length_axis,
     shortened,
 )
-from hyenaprof.report.svg import to_svg
+from hyenaprof.report.svg import Drawing, finish
 from hyenaprof.units import format_length
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Lane:
     crossings: tuple[Crossing, ...]
 
 
-def draw_lanes(lanes: Sequence[Lane], *, name: str, looks: dict[str, Look], names: dict[str, str]) -> str:
+def draw_lanes(
+    lanes: Sequence[Lane], *, name: str, looks: dict[str, Look], names: dict[str, str], prints: Sequence[str] = ()
+) -> Drawing:
     """Draws who leads at which length: one lane a pair and phase, crossovers marked with their intervals.
 
     Args:
@@ -54,9 +56,7 @@ def draw_lanes(lanes: Sequence[Lane], *, name: str, looks: dict[str, Look], name
         name: Of the figure.
         looks: Look by label.
         names: What a label is called in the legend.
-
-    Returns:
-        An SVG element.
+        prints: Formats wanted besides SVG.
     """
     titles: dict[str, tuple[str, ...]] = {}
     rows, headings, depth = _rows(lanes)
@@ -83,7 +83,7 @@ def draw_lanes(lanes: Sequence[Lane], *, name: str, looks: dict[str, Look], name
         for number, (row, lane) in enumerate(zip(rows, lanes, strict=True)):
             titles |= _draw_lane(axes, lane, row, looks=looks, prefix=f"l{number}")
         _legend(axes, [looks[leader] for leader in leaders], labels)
-        return to_svg(axes, name=name, titles=titles)
+        return finish(axes, name=name, titles=titles, prints=prints)
 
 
 def _rows(lanes: Sequence[Lane]) -> tuple[list[float], list[tuple[float, str]], float]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from hyenaprof.model import FactValue, Section, Table
 from hyenaprof.report.findings import Findings, precision_of
-from hyenaprof.report.words import PHASE_WORDS, SCOPE_WORDS
+from hyenaprof.report.words import PHASE_WORDS, SCOPE_WORDS, begun
 from hyenaprof.units import (
     UNKNOWN,
     format_bytes,
@@ -45,9 +45,7 @@ def method(findings: Findings) -> Section:
         ("Rounds", _rounds(findings)),
         ("Precision asked", ", ".join(_precisions(findings)) or UNKNOWN),
         ("Budget", format_duration(run.scenario.budget)),
-        ("Cache", f"{run.scenario.protocol.cache} before each sample"),
-        ("Allocator", run.scenario.protocol.allocator),
-        ("Threads", str(run.scenario.protocol.threads or "the machine's default, in the fingerprint")),
+        *_protocol(findings),
         ("Seed", str(run.scenario.seed)),
         ("Finished", "yes" if run.finished else "no: resume it with the same command"),
     )
@@ -64,6 +62,18 @@ def _sizes(findings: Findings) -> tuple[tuple[str, str], ...]:
         ("Shape", "; ".join(shapes) or UNKNOWN),
         ("dtype", ", ".join(dtypes) or UNKNOWN),
     )
+
+
+def _protocol(findings: Findings) -> tuple[tuple[str, str], ...]:
+    """Cache, allocator and threads as they were, which on a CPU is not all that was asked for."""
+    asked = findings.run.scenario.protocol
+    fallback: dict[str, FactValue] = {"cache": asked.cache, "allocator": asked.allocator, "threads": asked.threads}
+    return tuple((begun(name), _held(findings, name) or _fact(value)) for name, value in fallback.items())
+
+
+def _held(findings: Findings, name: str) -> str:
+    facts = (held.protocol.get(name) for held in findings.run.fingerprints.values())
+    return ", ".join(dict.fromkeys(_fact(fact) for fact in facts if fact is not None))
 
 
 def _rounds(findings: Findings) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hyenaprof.model import Section
-from hyenaprof.report import answer, charts, evidence, method, points
+from hyenaprof.report import answer, evidence, memory_chart, method, points, speedup_chart, time_chart
 from hyenaprof.report.findings import Findings
 
 SECTIONS: dict[str, Callable[[Findings], Section | None]] = {
     "answer": answer.answer,
-    "time": charts.time,
-    "speed-up": charts.speedup,
-    "memory": charts.memory,
+    "time": time_chart.time,
+    "speed-up": speedup_chart.speedup,
+    "memory": memory_chart.memory,
     "points": points.points,
     "verification": evidence.verification,
+    "dispatched": evidence.dispatched,
     "choices": evidence.choices,
     "bias": evidence.bias,
     "method": method.method,

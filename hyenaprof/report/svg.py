@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from hyenaprof.report.style import FAINT, GRID, HUES, INK, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _PROLOGUE = re.compile(r"\A.*?(?=<svg\b)", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
@@ -30,25 +32,57 @@ _VARIABLES: Mapping[str, str] = {
 _HEX = re.compile("|".join(_VARIABLES))
 
 
-def to_svg(axes: Axes, *, name: str, titles: Mapping[str, Sequence[str]]) -> str:
-    """Writes the axes' figure as an SVG element whose text is text, the same bytes for the same figure.
+PRINTS: dict[str, dict[str, str | None]] = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+"""Formats for papers, with the metadata that would tell one rendering from the next."""
+PRINT_DPI = 300
 
-    Args:
-        axes: Drawn axes; the markers of an artist whose gid is named in `titles` get those texts on hover.
-        name: Prefix of every id, so that many figures share one page.
-        titles: What an artist's markers say under the pointer, in order, by gid.
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure as an SVG element, and in the other formats that were asked for."""
+
+    svg: str
+    prints: tuple[tuple[str, bytes], ...] = ()
+
+
+def finish(axes: Axes, *, name: str, titles: Mapping[str, Sequence[str]], prints: Sequence[str] = ()) -> Drawing:
+    """Writes the axes' figure as SVG, and in each format of `prints`.
 
     Raises:
         ValueError: The axes stand in no figure.
+    """
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("axes without a figure cannot be written")
+    svg = to_svg(figure, name=name, titles=titles)
+    return Drawing(svg, tuple((suffix, _print(figure, suffix)) for suffix in prints))
+
+
+def _print(figure: Figure, suffix: str) -> bytes:
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    with mpl.rc_context({"pdf.fonttype": 42}):  # TrueType, which journals ask for
+        figure.savefig(buffer, format=suffix, dpi=PRINT_DPI, facecolor=PAPER.light, metadata=PRINTS[suffix])
+    return buffer.getvalue()
+
+
+def to_svg(figure: Figure, *, name: str, titles: Mapping[str, Sequence[str]]) -> str:
+    """Writes a figure as an SVG element whose text is text, the same bytes for the same figure.
+
+    Args:
+        figure: Drawn; the markers of an artist whose gid is named in `titles` get those texts on hover.
+        name: Prefix of every id, so that many figures share one page.
+        titles: What an artist's markers say under the pointer, in order, by gid.
 
     Returns:
         One `<svg>` element, no prologue, no metadata, its colours as CSS variables with the light ones to fall back on.
     """
     import matplotlib as mpl
 
-    figure = axes.get_figure(root=True)
-    if figure is None:
-        raise ValueError("axes without a figure cannot be written")
     buffer = io.StringIO()
     silent = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):

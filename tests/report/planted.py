@@ -20,7 +20,9 @@ def planted(word: str) -> Run:
     )
     failed = builders.make_failure(odd.at(2048), Outcome.CRASHED, word, predicted_s=2.0)
     measured = builders.with_warnings(builders.make_record(odd, 1e-3), word)
-    memory = MemoryLine(point=odd, peak_bytes=1024, method=word, fingerprint_id=measured.fingerprint_id)
+    memory = MemoryLine(
+        point=odd, peak_bytes=1024, method=word, dispatched=(word,), fingerprint_id=measured.fingerprint_id
+    )
     run = builders.make_run([replace(measured, memory=memory), failed])
     fingerprint = Fingerprint(machine={word: word}, software={word: (word, word)}, protocol={word: None})
     check = CheckLine(

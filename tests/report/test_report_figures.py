@@ -22,7 +22,7 @@ def draw(*marks: Mark, label: str = "hyena", crossings: tuple[Crossing, ...] = (
     line = Line(label, Look(BLUE, "o", SOLID), marks)
     return draw_lines(
         [line], name="figure", title="Forward", y_label="Time of one call", y_format=format_latency, crossings=crossings
-    )
+    ).svg
 
 
 def fill_of(svg: str, title: str) -> str:
@@ -106,7 +106,7 @@ def test_a_standalone_figure_needs_no_page_for_its_colours() -> None:
 def test_lanes_show_the_leader_by_colour_and_the_undecided_hollow() -> None:
     lane = Lane("forward", "", ((1024, "flash:sdpa", "first"), (2048, None, "second")), (Crossing(1490, None, None),))
     looks = {"flash:sdpa": Look(ORANGE, "s", SOLID)}
-    svg = draw_lanes([lane], name="map", looks=looks, names={"flash:sdpa": "flash"})
+    svg = draw_lanes([lane], name="map", looks=looks, names={"flash:sdpa": "flash"}).svg
     assert fill_of(svg, "first") == "var(--orange, #cc4e00)"
     assert fill_of(svg, "second") == "var(--paper, #ffffff)"
     assert ">flash faster<" in svg
@@ -153,3 +153,14 @@ def test_a_wild_interval_does_not_flatten_the_figure() -> None:
     calm = (Mark(1024, 1e-3, 0.9e-3, 1.1e-3, "near"), Mark(2048, 4e-3, 3.9e-3, 4.1e-3, "far"))
     wild = (Mark(1024, 1e-3, 1e-7, 10.0, "near"), Mark(2048, 4e-3, 3.9e-3, 4.1e-3, "far"))
     assert height(*wild) > 0.4 * height(*calm)
+
+
+@pytest.mark.parametrize("value", [1e-3, 1.7e-3, 24 * 2**20, 3 * 2**30, 0.97])
+@pytest.mark.parametrize("base", [2, 10])
+def test_a_single_value_has_an_axis_with_two_ticks(value: float, base: int) -> None:
+    line = Line("hyena", Look(BLUE, "o", SOLID), (Mark(1024, value, None, None, ""),))
+    written: list[float] = []
+    draw_lines(
+        [line], name="one", title="", y_label="", y_base=base, y_format=lambda tick: written.append(tick) or "tick"
+    )
+    assert len(set(written)) >= 2

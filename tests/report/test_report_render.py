@@ -9,7 +9,7 @@ import builders
 import pytest
 from planted import HARMLESS, HOSTILE, planted
 
-from hyenaprof.errors import JournalError
+from hyenaprof.errors import JournalError, ScenarioError
 from hyenaprof.model import Outcome, Phase, Record
 from hyenaprof.records.store import Run
 from hyenaprof.report.findings import find
@@ -92,7 +92,7 @@ def test_the_answer_comes_first_and_states_the_known_crossover(mixed: tuple[str,
 
 def test_every_section_of_the_table_is_in_the_page(mixed: tuple[str, str]) -> None:
     anchors = {attributes.get("id") for tag, attributes in Page(mixed[1]).tags if tag == "section"}
-    assert anchors == SECTIONS.keys() - {"choices"}
+    assert anchors == SECTIONS.keys() - {"choices", "dispatched"}
 
 
 def test_a_failed_point_is_a_row_with_its_outcome_and_reason(mixed: tuple[str, str]) -> None:
@@ -165,8 +165,10 @@ def test_planted_markup_is_text_in_markdown(hostile: tuple[str, str]) -> None:
     assert "&lt;script&gt;" in prose
     tags = set(re.findall(r"<[^>]*>", prose))
     assert tags == {"<details>", "<summary>", "</summary>", "</details>"}
-    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in prose.splitlines() if line.startswith("| zz")}
-    assert len(widths) <= 3  # one a kind of table: a planted pipe would make a row of its own width
+    tables = re.findall(r"(?:^\|.*\n)+", prose, re.MULTILINE)
+    assert len(tables) > 8
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1, table
 
 
 def test_a_fence_outlasts_the_backticks_in_it(tmp_path: Path) -> None:
@@ -185,6 +187,45 @@ def test_the_same_run_renders_to_the_same_bytes(tmp_path: Path) -> None:
     assert len(first) == 6
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_figures_for_papers_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
+    run = builders.make_run(builders.make_records(phases=(Phase.FORWARD,), rounds=2))
+    for name in ("first", "second"):
+        render(run, into=tmp_path / name, prints=("pdf", "png"), formats=())
+    names = sorted(path.name for path in (tmp_path / "first" / "figures").iterdir())
+    assert names == sorted(
+        f"{figure}-1.{suffix}" for figure in ("leaders", "memory", "speedup", "time") for suffix in ("pdf", "png")
+    )
+    assert (tmp_path / "first" / "figures" / "time-1.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "first" / "figures" / "time-1.png").read_bytes().startswith(b"\x89PNG")
+    for name in names:
+        assert (tmp_path / "first" / "figures" / name).read_bytes() == (
+            tmp_path / "second" / "figures" / name
+        ).read_bytes()
+
+
+def test_an_unknown_figure_format_is_one_sentence_with_a_hint() -> None:
+    with pytest.raises(ScenarioError, match="no figure format 'pfd'") as raised:
+        render(builders.make_run([], folder=Path()), prints=("pfd",))
+    assert raised.value.hint == "did you mean 'pdf'?"
+
+
+def test_the_method_says_how_the_cache_really_was() -> None:
+    run = builders.make_run(builders.make_records(phases=(Phase.FORWARD,), rounds=2))
+    fingerprint = builders.make_fingerprint()
+    told = fingerprint.model_copy(update={"protocol": {**fingerprint.protocol, "cache": "as left by the call before"}})
+    header = run.headers[0].model_copy(update={"fingerprint": told})
+    made = {section.anchor: section for section in sections(find(replace(run, headers=(header,))))}
+    assert ("Cache", "as left by the call before") in made["method"].tables[0].rows
+
+
+def test_what_was_dispatched_stands_by_operator_and_phase() -> None:
+    record = builders.make_record(builders.make_point())
+    assert record.memory
+    memory = record.memory.model_copy(update={"dispatched": ("aten::_fft_r2c", "aten::mul")})
+    made = {section.anchor: section for section in sections(find(builders.make_run([replace(record, memory=memory)])))}
+    assert made["dispatched"].tables[0].rows == (("hyena", "forward", "aten::_fft_r2c, aten::mul"),)
 
 
 def test_an_empty_run_is_a_report_that_says_so(tmp_path: Path) -> None:
