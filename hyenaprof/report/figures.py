@@ -212,6 +212,8 @@ def _band(axes: Axes, line: Line, measured: Sequence[Mark]) -> None:
     if len(held) > 1:
         lengths, lows, highs = zip(*held, strict=True)
         axes.fill_between(lengths, lows, highs, color=line.look.hue.light, alpha=0.22, linewidth=0, zorder=2)
+    elif held:  # a point alone has no band, but its interval all the same
+        axes.vlines(*held[0], color=line.look.hue.light, alpha=0.5, linewidth=2.5, zorder=2)
 
 
 def _stroke(axes: Axes, marks: Sequence[Mark], *, colour: str, dash: Dash) -> None:

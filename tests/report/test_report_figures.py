@@ -63,6 +63,12 @@ def test_the_interval_is_a_band_only_between_points_that_have_one() -> None:
     assert "opacity: 0.22" not in draw(*bare)
 
 
+def test_the_interval_of_a_point_alone_is_a_line() -> None:
+    bare = Mark(1024, 1e-3, None, None, "")
+    assert "opacity: 0.5" in draw(MEASURED)
+    assert "opacity: 0.5" not in draw(bare)
+
+
 def test_the_same_figure_is_the_same_bytes() -> None:
     assert draw(MEASURED, SECOND, PREDICTED) == draw(MEASURED, SECOND, PREDICTED)
 
