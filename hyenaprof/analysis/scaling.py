@@ -3,59 +3,205 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-PESSIMISM = 1.1
-"""Planning errs to the long side: a sweep that ends early wastes less than one that overruns its budget."""
-STEEPEST = 3.0
-"""Largest local exponent that planning believes; two noisy neighbours can show any."""
+import numpy as np
+
+from hyenaprof.analysis.cost_model import CostModel, fit_models, interval_at
+from hyenaprof.analysis.location import CONFIDENCE, Location, Vector, t_quantile
+from hyenaprof.analysis.planning import nearest_length, predict_for_planning
+from hyenaprof.analysis.stats import median_of
+from hyenaprof.model import Curve, Outcome, Phase, Record
+from hyenaprof.operators import OPERATORS
+
+__all__ = ["Growth", "Prediction", "Scaling", "nearest_length", "predict_for_planning", "scaling_of"]
+
+POINT_REACH = 2.0
+"""A point estimate is given up to this many times the longest measured length."""
+INTERVAL_REACH = 4.0
+"""An interval, labelled extrapolated, up to this many times; nothing beyond."""
+LOCAL_OCTAVES = 2.0
+"""The local exponent is that of the longest lengths, within this many octaves of the last."""
+DISAGREES = 0.5
+"""Difference of exponents that is called another growth than the stated one."""
+SINGLE_VALUE_ERROR = 0.05
+"""Relative error taken for a time of which only one value is known."""
 
 
-def nearest_length(observed: Mapping[int, float], length: int) -> int:
-    """The observed length nearest to another on a logarithmic scale, the longer of two.
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Exponent p of time ~ L^p between two lengths, with its 95 % interval."""
 
-    Raises:
-        ValueError: Nothing was observed.
+    exponent: float
+    low: float
+    high: float
+    lengths: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Time at a length that was not measured, in seconds: from the cost model, never a measurement.
+
+    Attributes:
+        length: Tokens.
+        latency_s: Point estimate; None where only an interval may be given.
+        low_s: Lower end of the 95 % interval.
+        high_s: Upper end.
+        extrapolated: True past the longest measured length.
     """
-    if not observed:
-        raise ValueError("nothing was observed to predict from")
-    return min(observed, key=lambda known: (abs(math.log(known / length)), -known))
+
+    length: int
+    latency_s: float | None
+    low_s: float
+    high_s: float
+    extrapolated: bool
 
 
-def predict_for_planning(observed: Mapping[int, float], length: int, cost_ratio: float) -> float:
-    """Seconds that a call at a length will about take, slightly pessimistic: for budgets, never for a report.
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """One curve's growth.
 
-    Upward, the steeper of the operator's own cost and the growth last seen; downward, the flatter; in between, the
-    straight line in logarithms.
+    Attributes:
+        curve: Whose.
+        observed: Median seconds by measured length.
+        models: Cost models that fit about equally well, best first; empty below four lengths.
+        local: Growth over the last two octaves; None below two lengths.
+        overall: Growth over all lengths.
+        memory_limit: Shortest length that ran out of memory.
+        warning: That the time does not grow as its stated cost, if so.
+    """
+
+    curve: Curve
+    observed: Mapping[int, float]
+    models: tuple[CostModel, ...]
+    local: Growth | None
+    overall: Growth | None
+    memory_limit: int | None
+    warning: str | None
+
+    @property
+    def residual(self) -> float | None:
+        """Root mean square relative residual of the best cost model."""
+        return self.models[0].residual if self.models else None
+
+    def predict(self, length: int) -> Prediction | None:
+        """Time at a length, as far as the measured ones allow.
+
+        Returns:
+            None below the shortest length, past four times the longest, at or past a memory limit, or without a model.
+        """
+        first, last = min(self.observed), max(self.observed)
+        limited = self.memory_limit is not None and length >= self.memory_limit
+        if not self.models or limited or not first <= length <= INTERVAL_REACH * last:
+            return None
+        low_s, high_s = interval_at(self.observed, self.models, length)
+        point_s = self.models[0].at(length) if length <= POINT_REACH * last else None
+        if point_s is not None:
+            low_s, high_s = min(low_s, point_s), max(high_s, point_s)
+        return Prediction(length, point_s, low_s, high_s, extrapolated=length > last)
+
+
+def scaling_of(records: Sequence[Record], *, exponent: float | None = None) -> Scaling | None:
+    """Growth of one curve.
 
     Args:
-        observed: Seconds by measured length, one or more.
-        length: Tokens.
-        cost_ratio: The operator's analytic cost at `length` over that at `nearest_length(observed, length)`.
+        records: Records of one curve, in any order.
+        exponent: Stated growth in the limit of long sequences; the operator's table entry unless given.
 
-    Raises:
-        ValueError: Nothing was observed.
+    Returns:
+        None where nothing was measured.
     """
-    nearest = nearest_length(observed, length)
-    base_s = observed[nearest]
-    if length == nearest:
-        return base_s
-    step = math.log(length / nearest)
-    exponent = _local_exponent(observed, length)
-    if min(observed) < length < max(observed):
-        return PESSIMISM * base_s * math.exp((exponent or 0.0) * step)
-    seen = math.exp(exponent * step) if exponent is not None else cost_ratio
-    if length > nearest:
-        return PESSIMISM * base_s * max(cost_ratio, seen)
-    return PESSIMISM * base_s * min(1.0, max(cost_ratio, seen, math.exp(step)))
-
-
-def _local_exponent(observed: Mapping[int, float], length: int) -> float | None:
-    """Growth exponent between the two observed lengths around, or on one side nearest to, a length."""
-    if len(observed) < 2:
+    measured = {r.point.shape.length: r for r in records if r.outcome is Outcome.OK and _medians(r)}
+    if not measured:
         return None
-    below = [known for known in sorted(observed) if known <= length]
-    above = [known for known in sorted(observed) if known > length]
-    first, second = (below[-1], above[0]) if below and above else tuple(sorted(observed)[-2:] if below else above[:2])
-    exponent = math.log(observed[second] / observed[first]) / math.log(second / first)
-    return min(max(exponent, 0.0), STEEPEST)
+    curve = next(iter(measured.values())).point.curve
+    times = {length: _log_time(measured[length]) for length in sorted(measured)}
+    observed = {length: math.exp(time.value) for length, time in times.items()}
+    limits = [r.point.shape.length for r in records if r.outcome is Outcome.OOM]
+    local = _growth(_last_octaves(times))
+    return Scaling(
+        curve=curve,
+        observed=observed,
+        models=fit_models(observed),
+        local=local,
+        overall=_growth(times),
+        memory_limit=min(limits, default=None),
+        warning=_disagreement(curve, local, measured, exponent),
+    )
+
+
+def _medians(record: Record) -> list[float]:
+    return [median for visit in record.visits if (median := median_of(visit)) is not None]
+
+
+def _log_time(record: Record) -> Location:
+    logarithms = np.log(_medians(record))
+    count = len(logarithms)
+    error = float(logarithms.std(ddof=1)) / math.sqrt(count) if count > 1 else SINGLE_VALUE_ERROR
+    return Location(float(np.median(logarithms)), error, count - 1, count)
+
+
+def _last_octaves(times: Mapping[int, Location]) -> dict[int, Location]:
+    longest = max(times)
+    near = {length: time for length, time in times.items() if length * 2**LOCAL_OCTAVES >= 0.99 * longest}
+    return near if len(near) > 1 else {length: times[length] for length in sorted(times)[-2:]}
+
+
+def _growth(times: Mapping[int, Location]) -> Growth | None:
+    """Slope of ln time over ln length; its error from the lengths' own errors or their scatter, whichever is larger."""
+    if len(times) < 2:
+        return None
+    x = np.log(np.array(list(times), dtype=np.float64))
+    y = np.array([time.value for time in times.values()])
+    errors = np.array([time.error or 0.0 for time in times.values()])
+    offset = x - x.mean()
+    slope = float(offset @ y / (offset @ offset))
+    error, freedom = _slope_error(offset, y - y.mean() - slope * offset, errors)
+    half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error
+    return Growth(slope, slope - half, slope + half, (min(times), max(times)))
+
+
+def _slope_error(offset: Vector, rest: Vector, errors: Vector) -> tuple[float, float]:
+    power = float(offset @ offset)
+    measured = math.sqrt(float(np.sum((offset * errors) ** 2))) / power
+    freedom = len(offset) - 2
+    scatter = math.sqrt(float(rest @ rest) / freedom / power) if freedom else 0.0
+    return (scatter, freedom) if scatter > measured else (measured, math.inf)
+
+
+def _disagreement(
+    curve: Curve, local: Growth | None, measured: Mapping[int, Record], exponent: float | None
+) -> str | None:
+    """States that time grows otherwise than its cost, where it does so beyond half a power of L."""
+    if local is None:
+        return None
+    stated = _stated_growth(curve, local.lengths, measured, exponent)
+    if stated is None or (local.high >= stated.low - DISAGREES and local.low <= stated.high + DISAGREES):
+        return None
+    return (
+        f"{curve.label} does not scale like its stated cost: from {local.lengths[0]} to {local.lengths[1]} its time"
+        f" grows as L^{local.exponent:.2f}, {stated.words}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    low: float
+    high: float
+    words: str
+
+
+def _stated_growth(
+    curve: Curve, lengths: tuple[int, int], measured: Mapping[int, Record], exponent: float | None
+) -> _Stated | None:
+    """Exponent of the analytic FLOPs between two lengths; without them, from linear to the limit of long sequences."""
+    first, last = (measured[length].cost for length in lengths)
+    if exponent is None and first is not None and last is not None and first.flops > 0 and last.flops > 0:
+        grown = math.log(last.flops / first.flops) / math.log(lengths[1] / lengths[0])
+        return _Stated(grown, grown, f"its analytic FLOPs as L^{grown:.2f}")
+    entry = OPERATORS.get(curve.operator)
+    limit = exponent if exponent is not None else entry.exponent if entry else None
+    if limit is None or curve.phase is Phase.DECODE:
+        return None
+    return _Stated(min(limit, 1.0), limit, f"its cost as L^{limit:g} in the limit of long sequences")
