@@ -34,18 +34,22 @@ def answer(findings: Findings) -> Section:
 def sentences(findings: Findings, metric: Metric = "latency") -> list[str]:
     """One sentence a phase and pair; with its pair or setting where the run has several."""
     several = len(findings.places) > 1
-    pairs = {pair_name(findings, crossover) for _, crossover in findings.crossovers(metric)}
     return [
-        _told(findings, crossover, pair=len(pairs) > 1)
-        + (f" ({findings.place_words(panel.setting)})" if several else "")
+        told(findings, crossover) + (f" ({findings.place_words(panel.setting)})" if several else "")
         for panel, crossover in findings.crossovers(metric)
     ]
 
 
-def _told(findings: Findings, crossover: Crossover, *, pair: bool) -> str:
+def told(findings: Findings, crossover: Crossover) -> str:
     """The sentence, with the pair after the phase where the report has several pairs to tell apart."""
+    pairs = {pair_name(findings, other) for panel in findings.panels for other in panel.latency}
     subject, _, statement = sentence(crossover, findings.names).partition(": ")
-    return f"{subject}, {pair_name(findings, crossover)}: {statement}" if pair else f"{subject}: {statement}"
+    return f"{subject}, {pair_name(findings, crossover)}: {statement}" if len(pairs) > 1 else f"{subject}: {statement}"
+
+
+def told_all(findings: Findings, crossovers: Iterable[Crossover]) -> str:
+    """The sentences of some crossovers, one after the other: what a figure's alt text says."""
+    return " ".join(f"{told(findings, crossover)}." for crossover in crossovers)
 
 
 def crossings_of(crossovers: Sequence[Crossover]) -> tuple[Crossing, ...]:
@@ -104,8 +108,7 @@ def _map(findings: Findings, place: Sequence[Panel]) -> Figure:
         caption=f"Who is faster at which length: {findings.place_words(setting)}; n = {count} paired rounds a length. "
         f"Timed region: {SCOPE_SHORT[setting.scope]}, in the phase named. Bar: crossover with its 95 % interval; hollow: "
         "the interval of the ratio covers 1.",
-        alt="Map of which operator is faster at each sequence length. "
-        + " ".join(f"{sentence(x, findings.names)}." for _, x in held),
+        alt="Map of which operator is faster at each sequence length. " + told_all(findings, (x for _, x in held)),
         data=_ratios(findings, held),
         name=name,
         prints=drawing.prints,

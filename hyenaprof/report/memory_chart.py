@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hyenaprof.analysis.crossover import sentence
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Figure, Outcome, Section
-from hyenaprof.report.answer import crossings_of, crossover_table
+from hyenaprof.report.answer import crossings_of, crossover_table, told_all
 from hyenaprof.report.charts import DRAWN, by_length, has_hollow, looks_of, place_of, title_of
 from hyenaprof.report.figures import Line, Mark, draw_lines
 from hyenaprof.report.findings import Finding, Findings, Panel
@@ -46,8 +45,7 @@ def _figure(findings: Findings, panel: Panel) -> Figure:
     return Figure(
         svg=drawing.svg,
         caption=_caption(findings, panel, lines),
-        alt=f"Peak memory against sequence length, {panel.setting.phase}. "
-        + " ".join(f"{sentence(x, findings.names)}." for x in panel.memory),
+        alt=f"Peak memory against sequence length, {panel.setting.phase}. " + told_all(findings, panel.memory),
         data=by_length(findings, panel, _cell, caption="Peak bytes less inputs and weights"),
         name=name,
         prints=drawing.prints,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hyenaprof.analysis.crossover import sentence
 from hyenaprof.model import Comparison, Crossover, Figure, Section, Table
-from hyenaprof.report.answer import counted, crossings_of, pair_name
+from hyenaprof.report.answer import counted, crossings_of, pair_name, told_all
 from hyenaprof.report.charts import DRAWN, looks_of, place_of, title_of
 from hyenaprof.report.figures import Line, Mark, draw_lines
 from hyenaprof.report.findings import Findings, Panel
@@ -48,8 +47,7 @@ def _figure(findings: Findings, panel: Panel) -> Figure:
     return Figure(
         svg=drawing.svg,
         caption=_caption(findings, panel, shown),
-        alt=f"Speed-up against sequence length, {panel.setting.phase}. "
-        + " ".join(f"{sentence(x, findings.names)}." for x in shown),
+        alt=f"Speed-up against sequence length, {panel.setting.phase}. " + told_all(findings, shown),
         data=_table(findings, panel, shown),
         name=name,
         prints=drawing.prints,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hyenaprof.analysis.crossover import sentence
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Cell, Figure, Section
-from hyenaprof.report.answer import counted, crossings_of
+from hyenaprof.report.answer import counted, crossings_of, told_all
 from hyenaprof.report.charts import DRAWN, by_length, has_hollow, left_out, looks_of, place_of, title_of
 from hyenaprof.report.figures import Line, Mark, draw_lines
 from hyenaprof.report.findings import Finding, Findings, Panel
@@ -41,8 +40,7 @@ def _figure(findings: Findings, panel: Panel) -> Figure:
     return Figure(
         svg=drawing.svg,
         caption=_caption(findings, panel, lines),
-        alt=f"Time against sequence length, {panel.setting.phase}. "
-        + " ".join(f"{sentence(x, findings.names)}." for x in panel.latency),
+        alt=f"Time against sequence length, {panel.setting.phase}. " + told_all(findings, panel.latency),
         data=by_length(findings, panel, _cell, caption="Median [95 % interval]"),
         name=name,
         prints=drawing.prints,
