@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -115,7 +116,9 @@ class Scenario(OnDisk):
 
     @field_validator("operators")
     @classmethod
-    def _settle(cls, operators: dict[str, OperatorChoice]) -> dict[str, OperatorChoice]:
+    def _settle(cls, operators: dict[str, OperatorChoice], info: ValidationInfo) -> dict[str, OperatorChoice]:
+        if info.context is AS_WRITTEN:
+            return operators
         return {name: _settled(name, entry_of(name), choice) for name, choice in operators.items()}
 
     @model_validator(mode="after")
@@ -219,8 +222,16 @@ def check_device(device: str) -> None:
         raise ScenarioError(f"no device {device!r}", hint=did_you_mean(kind, ("auto", *DEVICES)))
 
 
+AS_WRITTEN = {"operators": "as written"}
+"""Context of a page that a run wrote: its operators are taken as they stand, for their package may be gone."""
+
+
 def scenario_from(
-    raw: Mapping[str, Any], *, source: str = "the flags", lines: Mapping[str, int] | None = None
+    raw: Mapping[str, Any],
+    *,
+    source: str = "the flags",
+    lines: Mapping[str, int] | None = None,
+    context: Mapping[str, str] | None = None,
 ) -> Scenario:
     """Validates a mapping, from YAML or from flags.
 
@@ -228,6 +239,7 @@ def scenario_from(
         raw: Keys as in a scenario's YAML.
         source: Where it came from, for the message.
         lines: Line number of each top-level key, where there is a file.
+        context: AS_WRITTEN for the page of a run.
 
     Raises:
         ScenarioError: The first thing wrong, in one sentence.
@@ -239,7 +251,7 @@ def scenario_from(
             f"unknown key {unknown[0]!r} in {place}", hint=did_you_mean(str(unknown[0]), Scenario.model_fields)
         )
     try:
-        return Scenario.model_validate(dict(raw))
+        return Scenario.model_validate(dict(raw), context=context)
     except ScenarioError as error:
         raise ScenarioError(error.message if lines is None else f"{source}: {error.message}", error.hint) from None
     except ValidationError as error:
@@ -319,12 +331,12 @@ def read_yaml(path: Path) -> tuple[Raw, dict[str, int]]:
     return raw, lines
 
 
-def load_scenario(path: Path) -> Scenario:
-    """Reads a scenario's file.
+def load_scenario(path: Path, *, context: Mapping[str, str] | None = None) -> Scenario:
+    """Reads a scenario's file, or with the context AS_WRITTEN the page of a run.
 
     Raises:
         ScenarioError: The first thing wrong, with its line.
     """
     raw, lines = read_yaml(path)
     raw.setdefault("name", path.stem)
-    return scenario_from(raw, source=path.name, lines=lines)
+    return scenario_from(raw, source=path.name, lines=lines, context=context)

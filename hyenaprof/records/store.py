@@ -19,13 +19,14 @@ from hyenaprof.model import (
     Record,
 )
 from hyenaprof.records import journal
-from hyenaprof.records.scenario import Scenario, load_scenario
+from hyenaprof.records.scenario import AS_WRITTEN, Scenario, load_scenario
 from hyenaprof.records.tables import assemble
 
 _L = TypeVar("_L", bound=JournalLine)
 SCENARIO = "scenario.yaml"
 WORKER_LOG = "worker.log"
 _PAGE_IN_WRITING = f"{SCENARIO}.part"
+_OURS = {SCENARIO, _PAGE_IN_WRITING, WORKER_LOG, f"{WORKER_LOG}.part"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     if not (path / journal.NAME).is_file():
         raise JournalError(f"no run in {path.name or str(folder)!r}", hint="a run's folder holds journal.jsonl")
     lines, warnings = journal.read_journal(path / journal.NAME)
-    return run_of(load_scenario(path / SCENARIO), lines, folder=path, warnings=warnings)
+    return run_of(load_scenario(path / SCENARIO, context=AS_WRITTEN), lines, folder=path, warnings=warnings)
 
 
 def run_of(
@@ -130,10 +131,10 @@ def _holds_run(folder: Path, scenario: Scenario) -> bool:
     if not folder.exists():
         return False
     begun = (folder / journal.NAME).exists()
-    if not begun and any(entry.name not in {SCENARIO, _PAGE_IN_WRITING, WORKER_LOG} for entry in folder.iterdir()):
+    if not begun and any(entry.name not in _OURS for entry in folder.iterdir()):
         raise JournalError(f"{folder.name} holds something that is no run", hint="name an empty folder with --out")
     if begun or (folder / SCENARIO).exists():
-        page = load_scenario(folder / SCENARIO)
+        page = load_scenario(folder / SCENARIO, context=AS_WRITTEN)
         if page.hash != scenario.hash:
             raise JournalError(
                 f"{folder.name} holds another scenario's run ({page.name})",

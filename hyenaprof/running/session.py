@@ -43,6 +43,7 @@ from hyenaprof.running.locks import DeviceLock
 from hyenaprof.running.plan import Iteration
 from hyenaprof.running.progress import Display
 from hyenaprof.running.workers import Refused, Side, Worker, Workers
+from hyenaprof.scrub import scrub
 from hyenaprof.units import format_bytes, format_duration
 
 PRECISION = {"cpu": 0.05}
@@ -331,10 +332,23 @@ class Session:
         self.display.note(f"{reason} after {format_duration(self.elapsed_s)}")
 
     def close(self) -> None:
-        """Ends the workers and lets go of journal and device."""
+        """Ends the workers, scrubs what they printed, and lets go of journal and device."""
         self.workers.kill()
+        _scrub_log(self.folder / WORKER_LOG)
         self._journal.close()
         self._lock.release()
+
+
+def _scrub_log(log: Path) -> None:
+    """Takes paths and names out of a log; workers write it themselves, some of it as they die."""
+    if not log.is_file():
+        return
+    text = log.read_text(encoding="utf-8", errors="replace")
+    clean = scrub(text)
+    if clean != text:
+        whole = log.with_name(f"{log.name}.part")
+        whole.write_text(clean, encoding="utf-8")
+        whole.replace(log)
 
 
 def _other_fingerprint(there: Fingerprint, here: Fingerprint) -> FingerprintError:

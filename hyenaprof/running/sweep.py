@@ -99,7 +99,8 @@ class Sweep:
         self._pairings[length] = pairings_at(
             length, session.scenario, sides=self._sides, dtypes=session.dtypes, device=session.device
         )
-        for iteration in self._iterations(self._pairings[length]):
+        # Side by side, not pairing by pairing: where three sides share two workers, every change of side starts one.
+        for iteration in sorted(self._iterations(self._pairings[length]), key=lambda it: self._sides.index(it.side)):
             if iteration.side in self._cut:
                 self._leave_unseen(iteration)
             elif self._described(iteration):

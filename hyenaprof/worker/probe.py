@@ -8,7 +8,7 @@ import torch
 
 from hyenaprof.devices.base import Device
 from hyenaprof.model import DType, Phase, Point, Scope, Shape
-from hyenaprof.operators import OPERATORS
+from hyenaprof.operators import operator_table
 from hyenaprof.operators.base import entry_for, load
 from hyenaprof.pipe import ImplementationStatus, Refusal
 from hyenaprof.worker.iteration import prepare
@@ -22,7 +22,7 @@ def availability(names: Sequence[str], device: Device) -> tuple[ImplementationSt
     """Tries every implementation of the named operators, or of all in the table."""
     return tuple(
         status_of(name, implementation, device)
-        for name in (names or tuple(OPERATORS))
+        for name in (names or tuple(operator_table()))
         for implementation in entry_for(name).implementations
     )
 

@@ -9,6 +9,7 @@ from builders import STARTED_AT, make_check, make_fingerprint, make_point, make_
 from hyenaprof.errors import JournalError, ScenarioError
 from hyenaprof.model import CeilingsLine, ChoiceLine, EndLine, HeaderLine
 from hyenaprof.records.journal import NAME, Journal
+from hyenaprof.records.scenario import load_scenario
 from hyenaprof.records.store import SCENARIO, begin_folder, choose_folder, load_run
 
 SCENARIO_OF_RUN = make_scenario()
@@ -69,6 +70,17 @@ def test_a_run_reads_from_inside_its_folder(monkeypatch):
     monkeypatch.chdir(begin("mine", VISIT))
     assert load_run(".").records[0].visits == (VISIT,)
     assert load_run(NAME).records[0].visits == (VISIT,)
+
+
+def test_a_run_reads_without_the_package_of_its_operator():
+    folder = begin("mine", VISIT)
+    page = folder / SCENARIO
+    page.write_text(page.read_text(encoding="utf-8").replace("hyena:", "theirs:\n    gain: 3.0"), encoding="utf-8")
+    run = load_run(folder)
+    assert run.records[0].visits == (VISIT,)
+    assert dict(run.scenario.operators["theirs"].options) == {"gain": 3.0}
+    with pytest.raises(ScenarioError, match="no operator 'theirs'"):
+        load_scenario(page)
 
 
 def test_a_torn_last_line_is_told_with_the_run():
