@@ -21,7 +21,18 @@ from hyenaprof.scrub import scrub
 MEASUREMENT_VERSION = 1
 """Raised whenever the engine measures something else than before: older numbers are then not comparable."""
 _PACKAGES = ("torch", "triton", "numpy", "flash-attn", "flash-attn-4", "fla-core", "mamba-ssm")
-_ALLOCATOR_VARIABLES = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "LD_PRELOAD")
+_SETTINGS = (
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "OMP_WAIT_POLICY",
+    "OMP_PROC_BIND",
+    "GOMP_SPINCOUNT",
+    "KMP_AFFINITY",
+    "KMP_BLOCKTIME",
+    "CUDA_LAUNCH_BLOCKING",
+    "NVIDIA_TF32_OVERRIDE",
+)
+"""Variables of the libraries that change times; recorded with their values where they are set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,7 @@ def _protocol(device: Device, protocol: Protocol) -> dict[str, FactValue]:
         "clock": device.clock,
         "threads": protocol.threads,
         "allocator": allocator_in_use(),
-        "allocator_options": tuple(name for name in _ALLOCATOR_VARIABLES if os.environ.get(name)),
+        "settings": tuple(f"{name}={os.environ[name]}" for name in _SETTINGS if name in os.environ),
         "cache": protocol.cache if device.asynchronous else "as left by the call before",
         "cuda_graph": protocol.cuda_graph,
         "matmul_precision": torch.get_float32_matmul_precision(),
