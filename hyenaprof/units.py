@@ -116,6 +116,13 @@ def format_count(count: float | None, unit: str) -> str:
     return _scaled(count, ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))) + unit
 
 
+def format_energy(energy_j: float | None) -> str:
+    """Writes joules with three digits: `12.4 mJ`."""
+    if energy_j is None:
+        return UNKNOWN
+    return _scaled(energy_j, ((1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ")))
+
+
 def format_ratio(ratio: float | None) -> str:
     """Writes a ratio with three digits: `1.84x`."""
     if ratio is None:
