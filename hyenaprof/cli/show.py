@@ -7,27 +7,53 @@ from typing import Annotated
 
 import typer
 
+from hyenaprof.errors import ScenarioError, did_you_mean
+
+FIGURE_FORMATS = ("pdf", "png", "svg")
+
 
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    figures: Annotated[
+        str | None,
+        typer.Option(metavar="F,F", help="Also write each figure for a paper, as pdf, svg or png, and a LaTeX table."),
+    ] = None,
 ) -> None:
     """Render a run's report again, from its journal alone.
 
-    Needs neither torch nor the machine that measured. Writes report.md and report.html into the run's folder.
+    Needs neither torch nor the machine that measured. Writes report.md with figures/*.svg, and report.html, one file
+    that needs no network, into the run's folder.
+
+    Example: hyenaprof report runs/hyena-flash-1a2b3c4d --figures pdf
     """
     from rich.console import Console
 
     from hyenaprof.records.store import load_run
+    from hyenaprof.report.latex import write_latex
     from hyenaprof.report.render import render
     from hyenaprof.report.terminal import summary
 
+    prints = _print_formats(figures)
     loaded = load_run(run)
     console = Console()
     for warning in loaded.warnings:
         typer.secho(f"warning: {warning}", fg=typer.colors.YELLOW, err=True)
     console.print(summary(loaded))
-    for path in render(loaded):
+    written = render(loaded, prints=prints)
+    if figures is not None:
+        table = written[0].with_name("report.tex")
+        write_latex(loaded, table)
+        written.append(table)
+    for path in written:
         console.print(str(path), soft_wrap=True, highlight=False)
+
+
+def _print_formats(figures: str | None) -> tuple[str, ...]:
+    chosen = tuple(part.strip().lower() for part in (figures or "").split(",") if part.strip())
+    for name in chosen:
+        if name not in FIGURE_FORMATS:
+            raise ScenarioError(f"--figures {name!r} is no format", hint=did_you_mean(name, FIGURE_FORMATS))
+    return tuple(name for name in chosen if name != "svg")
 
 
 def list_(

@@ -30,6 +30,9 @@ DEFAULT_FROM = 1024
 DEFAULT_TO = 128 * 1024
 SHORTEST = 64
 CHANNELS_PER_HEAD = 64
+PRECISION = {"cpu": 0.05}
+PRECISION_ELSEWHERE = 0.01
+"""Wall clocks of shared processors are noisier than the clocks of a GPU."""
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401 -- whatever the YAML held
@@ -132,6 +135,10 @@ class Scenario(OnDisk):
     def hash(self) -> str:
         """Eight hexadecimal digits over all that decides what is measured: not budget, precision or rounds."""
         return stable_hash(self.model_dump(mode="json", exclude={"budget", "precision", "rounds"}), digits=8)
+
+    def precision_on(self, device: str) -> float:
+        """Half-width of a median's interval to stop at, on a device of this kind."""
+        return self.precision or PRECISION.get(device, PRECISION_ELSEWHERE)
 
     def heads_of(self, width: int) -> tuple[int, ...]:
         """Heads at this width: as given, else one per 64 channels."""

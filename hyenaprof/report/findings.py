@@ -14,8 +14,6 @@ from hyenaprof.records.store import Run
 from hyenaprof.report.words import device_name
 
 Metric = Literal["latency", "peak_memory"]
-PRECISION = {"cpu": 0.05}
-PRECISION_ELSEWHERE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +131,6 @@ class Findings:
         return f"{first}, {setting.dtype}, {setting.shape}, on {self.device(setting.device)}"
 
 
-def precision_of(run: Run, device: str) -> float:
-    """Relative half-width of an interval that the run asked for: the scenario's, else the device kind's default."""
-    return run.scenario.precision or PRECISION.get(device, PRECISION_ELSEWHERE)
-
-
 def find(run: Run, *, prints: tuple[str, ...] = ()) -> Findings:
     """Works out a run's summaries and crossovers from its samples.
 
@@ -158,7 +151,7 @@ def find(run: Run, *, prints: tuple[str, ...] = ()) -> Findings:
 def _summary(run: Run, record: Record) -> Summary | None:
     if record.outcome is not Outcome.OK or not any(visit.clean_s for visit in record.visits):
         return None
-    return stats.summarise(record.visits, precision=precision_of(run, record.point.device))
+    return stats.summarise(record.visits, precision=run.scenario.precision_on(record.point.device))
 
 
 def _panels(points: tuple[Finding, ...], operators: tuple[str, ...]) -> tuple[Panel, ...]:

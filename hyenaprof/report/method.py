@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from hyenaprof.model import FactValue, Section, Table
-from hyenaprof.report.findings import Findings, precision_of
+from hyenaprof.report.findings import Findings
 from hyenaprof.report.words import PHASE_WORDS, SCOPE_WORDS, begun
 from hyenaprof.units import (
     UNKNOWN,
@@ -85,7 +85,7 @@ def _rounds(findings: Findings) -> str:
 
 def _precisions(findings: Findings) -> list[str]:
     devices = dict.fromkeys(panel.setting.device for panel in findings.panels)
-    return [f"{format_percent(precision_of(findings.run, device))} on {device}" for device in devices]
+    return [f"{format_percent(findings.run.scenario.precision_on(device))} on {device}" for device in devices]
 
 
 def fingerprint(findings: Findings) -> Section:

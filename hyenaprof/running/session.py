@@ -46,8 +46,6 @@ from hyenaprof.running.workers import Refused, Side, Worker, Workers
 from hyenaprof.scrub import scrub
 from hyenaprof.units import format_bytes, format_duration
 
-PRECISION = {"cpu": 0.05}
-GPU_PRECISION = 0.01
 GRACE = 1.15
 """A session may pass its budget by this factor to end the visit under way; then it is killed."""
 LEAST_LIMIT_S = 60.0
@@ -101,7 +99,7 @@ class Session:
             (DType.FLOAT32 if self.device == "cpu" else DType.BFLOAT16) if dtype == "auto" else dtype
             for dtype in scenario.dtype
         )
-        self.precision = scenario.precision or PRECISION.get(self.device, GPU_PRECISION)
+        self.precision = scenario.precision_on(self.device)
         self.rules = VisitRules(
             precision=self.precision, cache=scenario.protocol.cache, cuda_graph=scenario.protocol.cuda_graph
         )

@@ -310,3 +310,8 @@ def test_a_page_is_written_as_plain_yaml():
     assert raw["lengths"] == [1024, 2048]
     assert raw["operators"] == {"hyena": {"implementations": []}, "flash": {"implementations": []}}
     assert raw["budget"] == 600.0
+
+
+def test_precision_is_the_scenario_s_else_one_per_cent_but_five_on_a_cpu():
+    plain, asked = scenario_from(BOTH), scenario_from({**BOTH, "precision": "2%"})
+    assert (plain.precision_on("cpu"), plain.precision_on("cuda"), asked.precision_on("cpu")) == (0.05, 0.01, 0.02)

@@ -7,7 +7,7 @@ import pytest
 
 from hyenaprof.model import Outcome, Phase
 from hyenaprof.report.answer import sentences
-from hyenaprof.report.findings import find, precision_of
+from hyenaprof.report.findings import find
 
 
 def test_the_pair_of_the_scenario_s_first_operators_comes_first_in_all_phases() -> None:
@@ -44,9 +44,3 @@ def test_a_prediction_is_dropped_once_the_point_is_measured() -> None:
     assert finding.summary
     assert finding.summary.median_s == pytest.approx(1e-3)
     assert finding.predicted_s is None
-
-
-def test_precision_is_the_scenario_s_else_one_per_cent_but_five_on_a_cpu() -> None:
-    plain = builders.make_run([])
-    asked = builders.make_run([], scenario=builders.make_scenario(precision="2%"))
-    assert (precision_of(plain, "cpu"), precision_of(plain, "cuda"), precision_of(asked, "cpu")) == (0.05, 0.01, 0.02)
