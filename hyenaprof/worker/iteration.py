@@ -95,6 +95,8 @@ def check_phase(operator: Operator, point: Point) -> None:
         raise Unsupported(f"{point.label} has no decode phase")
     if point.scope not in operator.scopes:
         raise Unsupported(f"{point.label} has no scope {point.scope}, only {', '.join(operator.scopes)}")
+    if point.phase.has_gradients and not operator.differentiable(point.implementation):
+        raise Unsupported(f"{point.label} has no backward pass")
 
 
 def enacted(

@@ -18,7 +18,7 @@ from hyenaprof.pipe import VisitRules
 from hyenaprof.worker.contention import contention
 from hyenaprof.worker.iteration import Iteration, enacted, prepare
 from hyenaprof.worker.samples import Sample, Samples
-from hyenaprof.worker.stopping import enough, settled
+from hyenaprof.worker.stopping import enough, is_long, settled
 
 Report = Callable[[str, int, float | None], None]
 """Called between samples with what is being done, the samples so far and the last one's seconds."""
@@ -142,36 +142,49 @@ def take(
         rules: When to stop.
         report: Told of progress, between samples.
     """
-    samples = Samples()
     with _no_collection():
         bench = _Bench(iteration, steps, device, rules)
         report("warming up", 0, None)
         began_s = device.now_s()
         bench.warm_up()
-        samples.warmup_s = device.now_s() - began_s
-        samples.setup_s = bench.capture() if rules.cuda_graph else 0.0
-        state = device.state()
-        before, joules, started = device.load(), device.energy_j(), time.perf_counter()
-        samples.started_at = time.time()
-        _collect(samples, bench, phases, report)
-        samples.state = _through(state, device.state())
-        device.synchronize()
-        elapsed_s = time.perf_counter() - started
-    _account(samples, before, device, elapsed_s)
-    samples.warnings += _launch_bound(samples, bench.launched_s)
-    samples.energy_j = _energy_per_call(samples, joules, device.energy_j(), elapsed_s)
+        captured_s = bench.capture() if rules.cuda_graph else 0.0
+        warm_s = device.now_s()
+        while (samples := _sampled(bench, phases, report)) is None:
+            bench.warm_up()
+            warm_s = device.now_s()
+    samples.warmup_s, samples.setup_s = warm_s - began_s - captured_s, captured_s
     return samples
 
 
-def _collect(samples: Samples, bench: _Bench, phases: Sequence[Phase], report: Report) -> None:
+def _sampled(bench: _Bench, phases: Sequence[Phase], report: Report) -> Samples | None:
+    """Samples until enough, with what surrounded them; None where the first one showed that the call is not warm."""
+    device = bench.device
+    state = device.state()
+    before, joules, started = device.load(), device.energy_j(), time.perf_counter()
+    samples = Samples(started_at=time.time())
+    if not _collect(samples, bench, phases, report):
+        return None
+    samples.state = _through(state, device.state())
+    device.synchronize()
+    elapsed_s = time.perf_counter() - started
+    samples.energy_j = _energy_per_call(samples, joules, device.energy_j(), elapsed_s)
+    _account(samples, before, device, elapsed_s)
+    samples.warnings += _launch_bound(samples, bench.launched_s)
+    return samples
+
+
+def _collect(samples: Samples, bench: _Bench, phases: Sequence[Phase], report: Report) -> bool:
+    """Takes samples until enough; False where the first one has to go to the warm-up instead."""
     started_s, spent_s = bench.device.now_s(), 0.0
     while True:
         sample = bench.sample(started_s, ahead_s=bench.ahead_s)
+        if not samples.taken and bench.misled_by(sample):
+            return False
         samples.taken.append(sample)
         spent_s += sample.total_s
         report("sampling", len(samples.taken), sample.total_s)
         if enough(len(samples.taken), spent_s, bench.rules, lambda: [samples.clean(phase) for phase in phases]):
-            return
+            return True
 
 
 @dataclass(slots=True)
@@ -189,7 +202,7 @@ class _Bench:
 
     def warm_up(self) -> None:
         """Calls until stable; not at all where this run has warmed the point up before."""
-        if _skips_warm_up(self.device, self.rules):
+        if not self.calls and _skips_warm_up(self.device, self.rules):
             return
         while not (self.calls and settled([call.total_s for call in self.calls], self.rules)):
             self.calls.append(self.sample(0.0, ahead_s=0.0))
@@ -197,11 +210,21 @@ class _Bench:
         launched_s = [call.host_s for call in later if call.host_s is not None]
         self.launched_s = median(launched_s) if launched_s else None
 
+    def misled_by(self, first: Sample) -> bool:
+        """Whether warm-up ended at one long call (a compilation, say) though the call itself, as now seen, is short.
+
+        The first sample then becomes the first call of the warm-up proper.
+        """
+        if is_long(first.total_s, self.rules) or any(not is_long(c.total_s, self.rules) for c in self.calls):
+            return False
+        self.calls = [first]
+        return True
+
     def capture(self) -> float:
         """Turns the steps into graph replays and gives the seconds that took."""
-        began = time.perf_counter()
+        began_s = self.device.now_s()
         self.steps = self.device.capture(self.steps)
-        return time.perf_counter() - began
+        return self.device.now_s() - began_s
 
     def sample(self, started_s: float, *, ahead_s: float) -> Sample:
         """One iteration on a fresh timer; its result is dropped afterwards, outside the timed steps."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -30,6 +31,7 @@ print(populating, call, full - resident_pages())
 """
 
 
+@cache
 def counts(mode):
     environment = os.environ | worker_environment("warm", 1)
     done = subprocess.run(
