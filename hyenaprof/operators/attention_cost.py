@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import torch
+
 from hyenaprof.model import Cost, Phase, Scope, Shape
 from hyenaprof.operators.base import of_phase
 from hyenaprof.operators.projections import projection_bytes, projection_flops, projection_parameters
 
 PARTS = 3
 TILES_BYTES = 2**20
-"""Working memory of a flash kernel on a CPU, whatever the length."""
+"""Working memory of a flash kernel on a CPU, each thread's, whatever the length."""
 
 
 def flash_cost(shape: Shape, scope: Scope, phase: Phase, *, itemsize_bytes: int) -> Cost:
@@ -99,16 +101,20 @@ def _with_projections(
 def _flash_peak(shape: Shape, scope: Scope, phase: Phase, unit: float) -> float:
     """Measured on a CPU (torch.profiler's allocations, torch 2.13): 1 unit forward and 5 training, a layer's qkv on top.
 
-    16-bit kernels sum dq in float32, two units more. Tiles take about 0.6 MB a thread.
+    16-bit kernels sum dq in float32, two units more. Tiles take about 0.6 MB a thread forward, 1 MiB backward.
     """
     sums = 4.0 * shape.batch * shape.heads * shape.length
     layer = scope is Scope.LAYER
     if not phase.has_gradients:
-        return (5 if layer else 1) * unit + sums + TILES_BYTES
+        return (5 if layer else 1) * unit + sums + _tiles()
     itemsize_bytes = unit / (shape.batch * shape.length * shape.width)
     wide = 2 * unit if itemsize_bytes < 4 else 0.0
     weights = shape.width**2 * itemsize_bytes if layer else 0.0
-    return (9 if layer else 5) * unit + wide + 2 * sums + weights + TILES_BYTES
+    return (9 if layer else 5) * unit + wide + 2 * sums + weights + _tiles()
+
+
+def _tiles() -> float:
+    return float(TILES_BYTES * torch.get_num_threads())
 
 
 def _standard_peak(shape: Shape, scope: Scope, phase: Phase, unit: float) -> float:
