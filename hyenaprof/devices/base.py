@@ -146,6 +146,10 @@ class Device(ABC):
         """The shape of the tensors really made; only the fake device shrinks it."""
         return shape
 
+    def extent(self, size: int) -> int:
+        """The extent of a ceiling's tensor that is really made; likewise."""
+        return size
+
     def warm_memory(self, need_bytes: float) -> None:  # noqa: B027 -- not every kind needs it
         """Makes memory for a call present, so that its first touch is in no sample."""
 

@@ -181,6 +181,10 @@ class Fake(Device):
         heads = min(shape.heads, 2)
         return Shape(batch=1, length=length, heads=heads, width=heads * shape.head_dimension)
 
+    def extent(self, size: int) -> int:
+        """At most as long as a sequence."""
+        return min(size, self.longest)
+
     def meter(self, steps: Sequence[Step]) -> MemoryReading:
         """Runs the steps and gives the analytic need less the activations and weights that are inputs."""
         for step in steps:

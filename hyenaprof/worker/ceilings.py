@@ -78,7 +78,7 @@ def _copy_sizes(device: Device, *, quick: bool) -> tuple[int, ...]:
 
 
 def _copy(size: int, device: Device) -> Workload:
-    source = torch.randn(size // 8, device=device.torch_device)
+    source = torch.randn(device.extent(size // 8), device=device.torch_device)
     target = torch.empty_like(source)
     name = f"copy {size // _MIB} MiB"
     return Workload(name, target.copy_, (source,), size, _cost(name, flops=0, moved_bytes=size))
@@ -93,10 +93,17 @@ def _dtypes(device: Device) -> tuple[DType, ...]:
 
 def _gemm(dtype: DType, device: Device) -> Workload:
     n = 8192 if device.torch_device.type == "cuda" else 1024
-    a = torch.randn(n, n, device=device.torch_device).to(TORCH_DTYPES[dtype])
+    made = device.extent(n)
+    a = torch.randn(made, made, device=device.torch_device).to(TORCH_DTYPES[dtype])
     name = f"gemm {dtype}"
     flops = 2.0 * n**3
-    return Workload(name, torch.mm, (a, a.T.contiguous()), flops, _cost(name, flops=flops, moved_bytes=3 * a.nbytes))
+    return Workload(
+        name,
+        torch.mm,
+        (a, a.T.contiguous()),
+        flops,
+        _cost(name, flops=flops, moved_bytes=3 * dtype.itemsize_bytes * n**2),
+    )
 
 
 def _fft_points(*, quick: bool) -> tuple[int, ...]:
@@ -105,10 +112,10 @@ def _fft_points(*, quick: bool) -> tuple[int, ...]:
 
 def _fft(points: int, device: Device) -> Workload:
     batch = max(1, 2**20 // points)
-    u = torch.randn(batch, points, device=device.torch_device)
+    u = torch.randn(device.extent(batch), device.extent(points), device=device.torch_device)
     name = f"fft {points}"
     flops = 2.5 * batch * points * math.log2(points)
-    return Workload(name, torch.fft.rfft, (u,), flops, _cost(name, flops=flops, moved_bytes=2 * u.nbytes))
+    return Workload(name, torch.fft.rfft, (u,), flops, _cost(name, flops=flops, moved_bytes=8 * batch * points))
 
 
 def _launch(device: Device) -> Workload:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyenaprof.model import DType, Outcome, Phase, Point, Scope, Shape
+from hyenaprof.model import CeilingsLine, DType, Outcome, Phase, Point, Scope, Shape
 from hyenaprof.pipe import (
     MESSAGES,
     PIPE_VERSION,
@@ -15,6 +15,7 @@ from hyenaprof.pipe import (
     Describe,
     Hello,
     Measure,
+    MeasureCeilings,
     MeasureMemory,
     Reply,
     Request,
@@ -198,3 +199,23 @@ def test_the_fake_device_serves_a_million_tokens_in_an_instant_and_twice_alike()
     assert first.latency_s == pytest.approx([typical_s] * len(first.latency_s), rel=0.1)
     assert first.latency_s == again.latency_s
     assert first.latency_s != other.latency_s
+
+
+def test_a_time_beyond_what_the_machine_can_do_is_implausible_and_keeps_its_samples(monkeypatch):
+    monkeypatch.setenv("HYENAPROF_FAKE", json.dumps({"rates": {"tests.worker.toys:Scale": {"bytes_per_s": 1e14}}}))
+    worker = Worker(device="fake")
+    line = worker.ask(MeasureCeilings()).line
+    shape = Shape(batch=1, length=2**16, width=768, heads=12)
+    (visit,) = worker.ask(measure(point("Scale", shape=shape, device="fake"))).visits
+    worker.close()
+    assert visit.outcome is Outcome.IMPLAUSIBLE
+    assert "measured for copying as much" in visit.reason
+    assert visit.latency_s
+    assert line.device == "fake"
+
+
+def test_ceilings_measured_elsewhere_are_handed_over(worker):
+    low = CeilingsLine(device="cpu", gemm_flops_per_s={"float32": 1e3}, fingerprint_id="f")
+    request = measure(point("Scale")).model_copy(update={"ceilings": low})
+    (visit,) = worker.ask(request).visits
+    assert visit.outcome is Outcome.OK, "a ceiling that was too low is measured again before anything is said"
