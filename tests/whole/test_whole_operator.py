@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+from whole_program import Program
+
+import hyenaprof
+from hyenaprof.model import Outcome
+
+TABLE = """
+from hyenaprof.operators import OperatorEntry
+
+TOY = OperatorEntry("toy:Toy", ("plain",), family="toy", exponent=1.0, paper="none", options={"gain": 2.0})
+MISTOY = OperatorEntry("toy:Mistoy", ("plain",), family="toy", exponent=1.0, paper="none", options={"gain": 2.0})
+"""
+OPERATOR = """
+from typing import NamedTuple
+
+import torch
+
+from hyenaprof.model import Cost
+from hyenaprof.operators.base import TORCH_DTYPES, Operator, leaf, normal, of_phase, seeded
+
+
+class ToyInputs(NamedTuple):
+    x_BLD: torch.Tensor
+    weight_D: torch.Tensor
+
+
+class Toy(Operator):
+    error = 1.0
+
+    def inputs(self, shape, scope, *, dtype, device, seed):
+        generator = seeded(seed)
+        make = lambda *sizes: leaf(normal(*sizes, generator=generator), TORCH_DTYPES[dtype], device)
+        return ToyInputs(make(shape.batch, shape.length, shape.width), make(shape.width))
+
+    def build(self, implementation, shape, scope, *, dtype, device):
+        gain = self.options["gain"] * self.error
+        return lambda x_BLD, weight_D: gain * x_BLD * weight_D
+
+    def reference(self, scope, x_BLD, weight_D):
+        return self.options["gain"] * x_BLD * weight_D
+
+    def cost(self, implementation, shape, scope, *, phase, dtype):
+        elements = shape.batch * shape.length * shape.width
+        return Cost(
+            flops=of_phase(phase, forward=2.0 * elements, backward=4.0 * elements),
+            bytes=of_phase(phase, forward=8.0 * elements, backward=16.0 * elements),
+            need_bytes=64.0 * elements,
+            parameters=shape.width,
+            source="a toy",
+        )
+
+
+class Mistoy(Toy):
+    error = 1.5
+"""
+ENTRY_POINTS = """
+[hyenaprof.operators]
+toy = toy_table:TOY
+mistoy = toy_table:MISTOY
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """A program beside which somebody's operator is installed: one class, one table line."""
+    site, folder = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("toys")
+    (site / "toy.py").write_text(OPERATOR, encoding="utf-8")
+    (site / "toy_table.py").write_text(TABLE, encoding="utf-8")
+    distribution = site / "toy-1.0.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n", encoding="utf-8")
+    (distribution / "entry_points.txt").write_text(ENTRY_POINTS, encoding="utf-8")
+    return Program(folder, path=(site,))
+
+
+def test_somebody_elses_operator_goes_through_a_whole_sweep(program):
+    ended = program.run(
+        *("sweep", "--ops", "toy,mistoy,flash", "--set", "toy.gain=3", "--device", "fake"),
+        *("--lengths", "1000", "--phases", "forward,training", "--rounds", "1", "--out", "mine"),
+    )
+    assert (ended.returncode, ended.stderr) == (1, ""), "one operator is wrong"
+    run = hyenaprof.load(program.folder / "mine")
+    found = {}
+    for record in run.records:
+        found.setdefault(record.point.operator, set()).add(record.outcome)
+    assert found == {"toy": {Outcome.OK}, "mistoy": {Outcome.INCORRECT}, "flash": {Outcome.OK}}
+    (green,) = (c for c in run.run.checks if c.point.operator == "toy" and c.point.shape.length == 127)
+    assert green.passed
+    assert dict(green.point.options) == {"gain": 3.0}
+    assert {"output", "gradient of x", "gradient of weight"} <= {entry.quantity for entry in green.entries}
+    (red,) = (c for c in run.run.checks if c.point.operator == "mistoy")
+    assert red.worst.error == pytest.approx(0.5, rel=0.1)
+    assert "toy:plain" in (program.folder / "mine" / "report.md").read_text(encoding="utf-8")
+
+
+def test_somebody_elses_operator_is_listed(program):
+    ended = program.run("list", "--device", "fake")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "toy:plain" in ended.stdout
+    assert "hyena:fft" in ended.stdout
+
+
+def test_somebody_elses_options_are_checked_before_anything_is_begun(program):
+    ended = program.run("sweep", "--ops", "toy", "--set", "toy.gian=3", "--device", "fake", "--out", "refused")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == ["error: operator 'toy' has no option 'gian'", "hint: did you mean 'gain'?"]
+    assert not (program.folder / "refused").exists()
