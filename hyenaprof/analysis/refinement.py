@@ -9,8 +9,9 @@ from hyenaprof.units import MAX_LENGTH
 
 FINEST_OCTAVES = 1.5 / 16
 """Four bisections of an octave, with room for the rounding to permitted lengths."""
-CROWD = 8
-"""Lengths within an octave of a sign change, no other between, at which bisection gives up: it is chasing noise."""
+CROWD = 7
+"""Lengths within half an octave of a sign change, no other between, at which bisection gives up: it chases noise."""
+HALF_OCTAVE = math.sqrt(2)
 AROUND = 4
 """Lengths around a sign change that more rounds are spent on."""
 
@@ -32,7 +33,7 @@ def next_lengths(crossover: Crossover, *, multiple: int = 64) -> tuple[int, ...]
     for flip, first, last in zip(flips, before, after, strict=False):
         low, high = flip.bracket
         middle = _middle(low, high, multiple)
-        if _crowd(crossover, max(flip.length / 2, first), min(flip.length * 2, last)) >= CROWD:
+        if _crowd(crossover, max(flip.length / HALF_OCTAVE, first), min(flip.length * HALF_OCTAVE, last)) >= CROWD:
             continue
         if math.log2(high / low) > FINEST_OCTAVES and low < middle < high:
             wanted.append(middle)
