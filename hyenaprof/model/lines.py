@@ -188,6 +188,8 @@ class CeilingsLine(JournalLine):
     """Seconds of an empty launch."""
     spread: dict[str, float] = Field(default_factory=dict)
     """Relative spread of the five repetitions behind each figure."""
+    warnings: tuple[str, ...] = ()
+    """What disturbed the measurement: figures are then too low to call anything implausible by."""
     fingerprint_id: str
 
 

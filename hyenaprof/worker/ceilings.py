@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from hyenaprof.model import CeilingsLine, Cost, DType, Phase, Visit
 from hyenaprof.operators.base import TORCH_DTYPES
 from hyenaprof.pipe import VisitRules
 from hyenaprof.units import format_rate
+from hyenaprof.worker.contention import contending_cpus
 from hyenaprof.worker.iteration import Iteration
 from hyenaprof.worker.measure import take
 
@@ -41,30 +43,42 @@ class Workload:
 def measure_ceilings(device: Device, *, quick: bool, fingerprint_id: str) -> CeilingsLine:
     """Measures every ceiling, best of five; about 3 s when quick."""
     rules = VisitRules(window_s=0.02 if quick else 0.2, min_samples=3, floor_samples=3, cache="hot")
-    spread: dict[str, float] = {}
-
-    def best(workload: Workload) -> float:
-        rates = [_rate(workload, device, rules, repetition) for repetition in range(_REPETITIONS)]
-        spread[workload.name] = (max(rates) - min(rates)) / max(rates)
-        return max(rates)
-
-    dtypes = _dtypes(device)
-    return CeilingsLine(
+    bench = _Bench(device, rules)
+    load, began_s = device.load(), time.perf_counter()
+    line = CeilingsLine(
         device=device.kind,
-        copy_bytes_per_s={size: best(_copy(size, device)) for size in _copy_sizes(device, quick=quick)},
-        gemm_flops_per_s={dtype.value: best(_gemm(dtype, device)) for dtype in dtypes},
-        fft_flops_per_s={points: best(_fft(points, device)) for points in _fft_points(quick=quick)},
-        launch_s=1 / best(_launch(device)),
-        spread=spread,
+        copy_bytes_per_s={size: bench.best(_copy(size, device)) for size in _copy_sizes(device, quick=quick)},
+        gemm_flops_per_s={dtype.value: bench.best(_gemm(dtype, device)) for dtype in _dtypes(device)},
+        fft_flops_per_s={points: bench.best(_fft(points, device)) for points in _fft_points(quick=quick)},
+        launch_s=1 / bench.best(_launch(device)),
+        spread=bench.spread,
         fingerprint_id=fingerprint_id,
     )
+    foreign = contending_cpus(load, device.load(), elapsed_s=time.perf_counter() - began_s, preempted=True)
+    disturbed = () if foreign is None else (f"contended: other processes used {foreign:.1f} CPUs meanwhile",)
+    return line.model_copy(update={"warnings": disturbed})
 
 
-def _rate(workload: Workload, device: Device, rules: VisitRules, repetition: int) -> float:
-    iteration = Iteration(workload.call, workload.inputs, with_gradients=False)
-    steps = (device.enact(iteration.forward, None, workload.cost, round_index=repetition),)
-    samples = take(iteration, steps, (Phase.FORWARD,), device, rules)
-    return workload.amount / median(samples.clean(Phase.FORWARD))
+@dataclass(slots=True)
+class _Bench:
+    """Measures workloads and keeps the spread of each."""
+
+    device: Device
+    rules: VisitRules
+    spread: dict[str, float] = field(default_factory=dict)
+
+    def best(self, workload: Workload) -> float:
+        """The highest rate of five repetitions, in the workload's amount a second."""
+        rates = [self._rate(workload, repetition) for repetition in range(_REPETITIONS)]
+        self.spread[workload.name] = (max(rates) - min(rates)) / max(rates)
+        return max(rates)
+
+    def _rate(self, workload: Workload, repetition: int) -> float:
+        """By the fastest sample: a ceiling is what the machine can do, not what it typically does."""
+        iteration = Iteration(workload.call, workload.inputs, with_gradients=False)
+        steps = (self.device.enact(iteration.forward, None, workload.cost, round_index=repetition),)
+        samples = take(iteration, steps, (Phase.FORWARD,), self.device, self.rules)
+        return workload.amount / min(samples.clean(Phase.FORWARD))
 
 
 def _cost(name: str, *, flops: float, moved_bytes: float) -> Cost:
@@ -130,7 +144,7 @@ def _launch(device: Device) -> Workload:
 
 
 def best_of(first: CeilingsLine, second: CeilingsLine) -> CeilingsLine:
-    """The better figure of two measurements of the same ceilings, each with its own spread."""
+    """The better figure of two measurements of the same ceilings; spread and warnings are the second's."""
     return second.model_copy(
         update={
             "copy_bytes_per_s": _higher(first.copy_bytes_per_s, second.copy_bytes_per_s),

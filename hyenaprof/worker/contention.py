@@ -26,16 +26,22 @@ def contention(before: Load, after: Load, *, elapsed_s: float, preempted: int, s
         preempted: Samples during which this process was preempted.
         samples: Samples in all.
     """
-    foreign = foreign_cpus(before, after, elapsed_s)
-    stalled = _stalled_share(before, after, elapsed_s)
-    if foreign is None or foreign < _FOREIGN_CPUS:
-        return ()
-    waited = preempted > 0 if stalled is None else stalled > _STALLED
-    if not waited:
+    foreign = contending_cpus(before, after, elapsed_s=elapsed_s, preempted=preempted > 0)
+    if foreign is None:
         return ()
     cpus = len(os.sched_getaffinity(0))
     kept = "" if samples - preempted >= FEWEST_CLEAN else f"; {preempted} of {samples} samples preempted and kept"
     return (f"contended: other processes used {foreign:.1f} of {cpus} CPUs while samples were taken{kept}",)
+
+
+def contending_cpus(before: Load, after: Load, *, elapsed_s: float, preempted: bool) -> float | None:
+    """CPUs that others used while somebody waited for one; None where they did not, or it cannot be told."""
+    foreign = foreign_cpus(before, after, elapsed_s)
+    if foreign is None or foreign < _FOREIGN_CPUS:
+        return None
+    stalled = _stalled_share(before, after, elapsed_s)
+    waited = preempted if stalled is None else stalled > _STALLED
+    return foreign if waited else None
 
 
 def foreign_cpus(before: Load, after: Load, elapsed_s: float) -> float | None:

@@ -11,7 +11,7 @@ import torch
 import hyenaprof
 from hyenaprof.devices.base import Device, resolve
 from hyenaprof.errors import WorkerError
-from hyenaprof.model import CeilingsLine, Outcome, Point, Visit
+from hyenaprof.model import CeilingsLine, Cost, Outcome, Point, Visit
 from hyenaprof.operators.base import Operator, load
 from hyenaprof.pipe import (
     PIPE_VERSION,
@@ -124,15 +124,16 @@ class Session:
             report=report,
         )
         known = [line for line in (self.ceilings, body.ceilings) if line is not None]
-        self.ceilings = reduce(best_of, known) if known else None
-        return MeasureAnswer(visits=tuple(self._judged(measured) for measured in visits))
+        handed = self.ceilings = reduce(best_of, known) if known else None
+        judged = tuple(self._judged(measured) for measured in visits)
+        return MeasureAnswer(visits=judged, ceilings=None if self.ceilings is handed else self.ceilings)
 
     def _judged(self, measured: Visit) -> Visit:
-        """The visit, or the same as `implausible` where it exceeds the ceilings even when they are measured again."""
-        point = measured.point
-        cost = _operator(point).cost(
-            point.implementation, point.shape, point.scope, phase=point.phase, dtype=point.dtype
-        )
+        """The visit, or the same as `implausible` where it exceeds the ceilings even when they are measured again.
+
+        Where the second measurement was disturbed nothing can be said, and the visit carries a warning instead.
+        """
+        cost = _cost(measured.point)
         if self.ceilings is None or implausible(measured, cost, self.ceilings) is None:
             return measured
         again = measure_ceilings(self._held(), quick=True, fingerprint_id=self.fingerprint_id)
@@ -140,6 +141,9 @@ class Session:
         reason = implausible(measured, cost, self.ceilings)
         if reason is None:
             return measured
+        if again.warnings:
+            doubt = f"beyond the ceilings, which other processes disturbed: {reason}"
+            return measured.model_copy(update={"warnings": (*measured.warnings, doubt)})
         return measured.model_copy(update={"outcome": Outcome.IMPLAUSIBLE, "reason": reason})
 
 
@@ -159,9 +163,9 @@ def _one_iteration(points: Sequence[Point]) -> Sequence[Point]:
     return points
 
 
+def _cost(point: Point) -> Cost:
+    return _operator(point).cost(point.implementation, point.shape, point.scope, phase=point.phase, dtype=point.dtype)
+
+
 def _describe(body: Describe) -> DescribeAnswer:
-    costs = tuple(
-        _operator(point).cost(point.implementation, point.shape, point.scope, phase=point.phase, dtype=point.dtype)
-        for point in body.points
-    )
-    return DescribeAnswer(costs=costs)
+    return DescribeAnswer(costs=tuple(_cost(point) for point in body.points))
