@@ -103,7 +103,8 @@ def measure(
         Samples, median and its interval, in seconds.
 
     Raises:
-        OperatorError: No input to tell the device by, or the precision or cache makes no sense.
+        OperatorError: No input to tell the device by, none that wants a gradient where training is asked for, or a
+            precision or cache that makes no sense.
     """
     from hyenaprof.devices.base import resolve
     from hyenaprof.pipe import VisitRules
@@ -114,6 +115,8 @@ def measure(
         raise OperatorError("no input to tell the device by", hint="call measure(fn, x, ...)")
     if cache not in {"cold", "hot"} or not 0 < precision < 1:
         raise OperatorError(f"cache={cache!r}, precision={precision}", hint="cache is cold or hot, precision in (0, 1)")
+    if training and not any(tensor.requires_grad for tensor in inputs):
+        raise OperatorError("no input wants a gradient, so there is no training to time", hint="x.requires_grad_()")
     rules = VisitRules.model_validate({"precision": precision, "cache": cache})
     samples = time_callable(fn, inputs, resolve(str(inputs[0].device)), rules, gradients=training)
     clean_s = samples.clean(Phase.TRAINING if training else Phase.FORWARD)

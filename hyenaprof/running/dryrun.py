@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from hyenaprof.errors import WorkerError
 from hyenaprof.model import DType
-from hyenaprof.operators import entry_of
 from hyenaprof.pipe import Describe, DescribeAnswer, VisitRules
 from hyenaprof.records.journal import NAME, read_journal
 from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import choose_folder
 from hyenaprof.running.availability import lone_worker
+from hyenaprof.running.choice import possible_sides
 from hyenaprof.running.ledger import Ledger
 from hyenaprof.running.plan import Iteration, pairings_at
 from hyenaprof.running.rounds import BREADTH_ROUNDS, still_needed_s
@@ -47,10 +47,11 @@ def plan_of(request: SweepRequest) -> tuple[PlannedVisit, ...]:
         HyenaprofError: As the sweep itself would, before it begins.
     """
     scenario = request.scenario
+    sides = possible_sides(scenario, request.pythons or {})
     folder, standing = choose_folder(scenario, out=request.out, fresh=request.fresh)
     ledger = Ledger(read_journal(folder / NAME)[0] if standing else ())
     with lone_worker(scenario.device, scenario.protocol) as worker:
-        iterations = _iterations(scenario, worker.hello.device_kind)
+        iterations = _iterations(scenario, sides, worker.hello.device_kind)
         points = tuple(point for iteration in iterations for point in iteration.points)
         try:
             costs = worker.ask(Describe(points=points), DescribeAnswer, limit_s=LIMIT_S).costs
@@ -61,14 +62,9 @@ def plan_of(request: SweepRequest) -> tuple[PlannedVisit, ...]:
     return tuple(_planned(iteration, ledger, scenario) for iteration in iterations)
 
 
-def _iterations(scenario: Scenario, device: str) -> tuple[Iteration, ...]:
+def _iterations(scenario: Scenario, sides: tuple[Side, ...], device: str) -> tuple[Iteration, ...]:
     auto = DType.FLOAT32 if device == "cpu" else DType.BFLOAT16
     dtypes = tuple(auto if dtype == "auto" else DType(dtype) for dtype in scenario.dtype)
-    sides = tuple(
-        Side(name, implementation, choice.options)
-        for name, choice in scenario.operators.items()
-        for implementation in choice.implementations or entry_of(name).implementations
-    )
     return tuple(
         iteration
         for length in scenario.lengths
