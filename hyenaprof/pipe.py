@@ -118,6 +118,8 @@ class MeasureAnswer(OnDisk):
     """One visit a point."""
 
     visits: tuple[Visit, ...]
+    ceilings: CeilingsLine | None = None
+    """Where a visit exceeded those handed over: the better of them and of those measured again."""
 
 
 class MeasureCeilings(OnDisk):

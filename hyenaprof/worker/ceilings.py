@@ -22,8 +22,10 @@ from hyenaprof.worker.iteration import Iteration
 from hyenaprof.worker.measure import take
 
 _REPETITIONS = 5
-_TOLERATED = 1.1
+TOLERATED = 1.1
 """A ceiling is the best of five: a number up to 10 % beyond it is still within what a quieter moment gives."""
+TOLERATED_DISTURBED = 10.0
+"""Likewise of ceilings that other processes disturbed: they took the fastest of five samples down to a half."""
 _MIB = 1024**2
 _LAUNCHES = 100
 _Key = TypeVar("_Key", int, str)
@@ -48,7 +50,10 @@ def measure_ceilings(device: Device, *, quick: bool, fingerprint_id: str) -> Cei
     line = CeilingsLine(
         device=device.kind,
         copy_bytes_per_s={size: bench.best(_copy(size, device)) for size in _copy_sizes(device, quick=quick)},
-        gemm_flops_per_s={dtype.value: bench.best(_gemm(dtype, device)) for dtype in _dtypes(device)},
+        gemm_flops_per_s={
+            dtype.value: max(bench.best(_gemm(n, dtype, device)) for n in _gemm_sizes(device))
+            for dtype in _dtypes(device)
+        },
         fft_flops_per_s={points: bench.best(_fft(points, device)) for points in _fft_points(quick=quick)},
         launch_s=1 / bench.best(_launch(device)),
         spread=bench.spread,
@@ -105,11 +110,15 @@ def _dtypes(device: Device) -> tuple[DType, ...]:
     return (DType.FLOAT32, DType.BFLOAT16, DType.FLOAT16)
 
 
-def _gemm(dtype: DType, device: Device) -> Workload:
-    n = 8192 if device.torch_device.type == "cuda" else 1024
+def _gemm_sizes(device: Device) -> tuple[int, ...]:
+    """On a CPU also a product of under a millisecond, which comes through between two preemptions."""
+    return (8192,) if device.torch_device.type == "cuda" else (256, 1024)
+
+
+def _gemm(n: int, dtype: DType, device: Device) -> Workload:
     made = device.extent(n)
     a = torch.randn(made, made, device=device.torch_device).to(TORCH_DTYPES[dtype])
-    name = f"gemm {dtype}"
+    name = f"gemm {dtype} {n}"
     flops = 2.0 * n**3
     return Workload(
         name,
@@ -158,30 +167,37 @@ def _higher(first: Mapping[_Key, float], second: Mapping[_Key, float]) -> dict[_
     return {key: max(table[key] for table in (first, second) if key in table) for key in {**first, **second}}
 
 
-def implausible(visit: Visit, cost: Cost, ceilings: CeilingsLine) -> str | None:
+def implausible(visit: Visit, cost: Cost, ceilings: CeilingsLine, *, tolerated: float = TOLERATED) -> str | None:
     """Says why a visit's time cannot be true: its work exceeds a measured ceiling by more than 10 %.
 
     FLOPs are held against matrix multiplication in the point's dtype, least bytes against copying a working set of that
     size or larger. None where nothing is exceeded or the ceiling is not known.
+
+    Args:
+        visit: What was measured.
+        cost: The work of one call.
+        ceilings: What the machine does at best.
+        tolerated: Rates up to so many times a ceiling are believed.
     """
     if not visit.latency_s:
         return None
     typical_s = median(visit.clean_s)
     dtype = visit.point.dtype.value
+    product, copy = ceilings.gemm_flops_per_s.get(dtype), _copy_ceiling(cost.bytes, ceilings)
     return _beyond(
-        cost.flops / typical_s, ceilings.gemm_flops_per_s.get(dtype), "FLOP", f"{dtype} matrix multiplication"
-    ) or _beyond(cost.bytes / typical_s, _copy_ceiling(cost.bytes, ceilings), "B", "copying as much")
+        cost.flops / typical_s, product, tolerated, unit="FLOP", what=f"{dtype} matrix multiplication"
+    ) or _beyond(cost.bytes / typical_s, copy, tolerated, unit="B", what="copying as much")
 
 
-def _beyond(rate: float, ceiling: float | None, unit: str, what: str) -> str | None:
-    if ceiling is None or rate <= _TOLERATED * ceiling:
+def _beyond(rate: float, ceiling: float | None, tolerated: float, *, unit: str, what: str) -> str | None:
+    if ceiling is None or rate <= tolerated * ceiling:
         return None
     return f"{format_rate(rate, unit)} is {rate / ceiling:.3g}x the {format_rate(ceiling, unit)} measured for {what}"
 
 
-def _copy_ceiling(working_set: float, ceilings: CeilingsLine) -> float | None:
-    """The best rate at half that working set or more: a point partly in cache is not called implausible."""
+def _copy_ceiling(moved_bytes: float, ceilings: CeilingsLine) -> float | None:
+    """The best rate for an eighth of these bytes or more: several passes may go over data that a cache holds."""
     rates = ceilings.copy_bytes_per_s
     if not rates:
         return None
-    return max((rate for size, rate in rates.items() if size >= working_set / 2), default=rates[max(rates)])
+    return max((rate for size, rate in rates.items() if size >= moved_bytes / 8), default=rates[max(rates)])

@@ -34,7 +34,7 @@ from hyenaprof.pipe import (
     Verify,
     VerifyAnswer,
 )
-from hyenaprof.worker.ceilings import best_of, implausible, measure_ceilings
+from hyenaprof.worker.ceilings import TOLERATED_DISTURBED, best_of, implausible, measure_ceilings
 from hyenaprof.worker.fingerprint import Protocol, take_fingerprint
 from hyenaprof.worker.inspect import inspect
 from hyenaprof.worker.measure import Report, visit
@@ -131,7 +131,8 @@ class Session:
     def _judged(self, measured: Visit) -> Visit:
         """The visit, or the same as `implausible` where it exceeds the ceilings even when they are measured again.
 
-        Where the second measurement was disturbed nothing can be said, and the visit carries a warning instead.
+        Where the second measurement was disturbed, little can be said of less than ten times a ceiling: the visit then
+        carries a warning instead.
         """
         cost = _cost(measured.point)
         if self.ceilings is None or implausible(measured, cost, self.ceilings) is None:
@@ -141,7 +142,7 @@ class Session:
         reason = implausible(measured, cost, self.ceilings)
         if reason is None:
             return measured
-        if again.warnings:
+        if again.warnings and implausible(measured, cost, self.ceilings, tolerated=TOLERATED_DISTURBED) is None:
             doubt = f"beyond the ceilings, which other processes disturbed: {reason}"
             return measured.model_copy(update={"warnings": (*measured.warnings, doubt)})
         return measured.model_copy(update={"outcome": Outcome.IMPLAUSIBLE, "reason": reason})

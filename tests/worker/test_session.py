@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hyenaprof.devices.base import resolve
+from hyenaprof.model import CeilingsLine, DType, Outcome, Phase, Point, Scope, Shape
+from hyenaprof.pipe import Hello, Measure, MeasureMemory, Verify, VisitRules
+from hyenaprof.worker import session as module
+from hyenaprof.worker.measure import silent
+from hyenaprof.worker.session import Session
+
+POINT = Point(
+    operator="tests.worker.toys:Scale",
+    implementation="plain",
+    scope=Scope.CORE,
+    phase=Phase.FORWARD,
+    shape=Shape(batch=1, length=4097, width=64, heads=1),
+    dtype=DType.FLOAT32,
+    device="fake",
+)
+MEASURE = Measure(points=(POINT,), round=0, order=0, rules=VisitRules(max_samples=30))
+LOW = CeilingsLine(device="fake", gemm_flops_per_s={"float32": 1.0}, fingerprint_id="f")
+
+
+ELEMENTS = 4097 * 64
+RATE = ELEMENTS / (ELEMENTS / 2e12 + 8 * ELEMENTS / 1e12 + 20e-6)
+"""FLOP/s of the point on the fake device without noise."""
+
+
+@pytest.fixture
+def session(monkeypatch):
+    monkeypatch.setenv("HYENAPROF_FAKE", json.dumps({"noise": 0.0, "process_noise": 0.0, "round_noise": 0.0}))
+    return Session(device=resolve("fake"), fingerprint_id="f")
+
+
+def measured_again(monkeypatch, line):
+    monkeypatch.setattr(module, "measure_ceilings", lambda *_, **__: line)
+
+
+def visit_of(session, request=MEASURE):
+    (visit,) = session.answer(request, silent).visits
+    return visit
+
+
+def test_without_ceilings_nothing_is_judged(session):
+    assert visit_of(session).outcome is Outcome.OK
+
+
+def test_what_exceeds_the_ceilings_twice_is_implausible(session, monkeypatch):
+    measured_again(monkeypatch, LOW)
+    session.ceilings = LOW
+    visit = visit_of(session)
+    assert visit.outcome is Outcome.IMPLAUSIBLE
+    assert "measured for float32 matrix multiplication" in visit.reason
+
+
+def test_what_exceeds_them_once_is_believed_and_the_better_ceiling_kept(session, monkeypatch):
+    measured_again(monkeypatch, LOW.model_copy(update={"gemm_flops_per_s": {"float32": 1e15}}))
+    session.ceilings = LOW
+    assert visit_of(session).outcome is Outcome.OK
+    assert session.ceilings.gemm_flops_per_s == {"float32": 1e15}
+
+
+def test_disturbed_ceilings_give_a_warning_and_no_verdict(session, monkeypatch):
+    near = LOW.model_copy(update={"gemm_flops_per_s": {"float32": RATE / 2.5}})
+    measured_again(monkeypatch, near.model_copy(update={"warnings": ("contended",)}))
+    session.ceilings = near
+    visit = visit_of(session)
+    assert visit.outcome is Outcome.OK
+    assert visit.warnings[-1].startswith("beyond the ceilings, which other processes disturbed: ")
+    assert "2.5x" in visit.warnings[-1]
+
+
+def test_far_beyond_even_disturbed_ceilings_is_implausible(session, monkeypatch):
+    measured_again(monkeypatch, LOW.model_copy(update={"warnings": ("contended",)}))
+    session.ceilings = LOW
+    assert visit_of(session).outcome is Outcome.IMPLAUSIBLE
+
+
+def test_ceilings_that_are_handed_over_are_joined_to_those_known(session, monkeypatch):
+    measured_again(monkeypatch, LOW)
+    session.ceilings = LOW.model_copy(update={"gemm_flops_per_s": {"float32": 1e15}})
+    assert visit_of(session, MEASURE.model_copy(update={"ceilings": LOW})).outcome is Outcome.OK
+
+
+def test_a_point_checked_on_the_fake_device_keeps_its_own_shape(session):
+    check = session.answer(Verify(point=POINT), silent).check
+    assert check.point == POINT
+    assert check.passed
+
+
+def test_memory_of_the_fake_is_that_of_the_asked_length(session):
+    (line,) = session.answer(MeasureMemory(points=(POINT,)), silent).lines
+    assert line.point == POINT
+    assert line.peak_bytes == 4097 * 64 * 4 + 64 * 4
+
+
+def test_a_device_with_an_index_is_known_by_its_kind(monkeypatch):
+    monkeypatch.delenv("HYENAPROF_FAKE", raising=False)
+    fresh = Session()
+    answer = fresh.answer(Hello(device="fake:0"), silent)
+    assert (answer.device_kind, answer.fingerprint.machine["device"]) == ("fake", "fake")
+    assert answer.available_bytes == 16 * 1024**3
