@@ -30,6 +30,10 @@ class JournalError(HyenaprofError):
     """A run's folder that cannot be read, or holds something else than expected."""
 
 
+class TableError(HyenaprofError):
+    """A table of times from elsewhere that cannot be read."""
+
+
 class OperatorError(HyenaprofError):
     """Tensors or options that an operator cannot take."""
 

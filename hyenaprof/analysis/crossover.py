@@ -218,7 +218,7 @@ def _warnings(judged: Judged, measured: list[LogRatio], metric: Metric) -> tuple
     said = []
     if metric != "peak_memory" and all(ratio.location.error is None for ratio in measured):
         said.append("single values: no interval can be had")
-    unpaired = sum(not ratio.paired for ratio in measured)
+    unpaired = sum(not ratio.paired and ratio.location.error is not None for ratio in measured)
     if unpaired:
         said.append(f"{unpaired} of {len(measured)} lengths compared without common rounds")
     said.extend(f"the times jump between {low} and {high}: the crossover is that step" for low, high in judged.steps)
@@ -226,9 +226,20 @@ def _warnings(judged: Judged, measured: list[LogRatio], metric: Metric) -> tuple
 
 
 def statements(
-    records: Iterable[Record], *, metric: Metric = "latency", exponents: Mapping[str, float] | None = None
+    records: Iterable[Record],
+    *,
+    metric: Metric = "latency",
+    exponents: Mapping[str, float] | None = None,
+    phases: bool = True,
 ) -> tuple[str, ...]:
-    """What records say of crossovers: one sentence a pair and phase, or the one reason why there is none."""
+    """What records say of crossovers: one sentence a pair and phase, or the one reason why there is none.
+
+    Args:
+        records: In any order.
+        metric: What the sides are compared in.
+        exponents: Growth exponents of operators outside the table.
+        phases: False where the records' phases were not stated, as in a table from elsewhere; they are left out.
+    """
     held = list(records)
     found = find_all(held, metric=metric, exponents=exponents)
     if not found:
@@ -238,7 +249,9 @@ def statements(
     told = []
     for crossover in found:
         where = apart[crossover.challenger]
-        told.append(sentence(crossover, names) + (f" ({where})" if where else ""))
+        said = sentence(crossover, names)
+        said = said if phases else said.partition(": ")[2]
+        told.append(said + (f" ({where})" if where else ""))
     return tuple(told)
 
 

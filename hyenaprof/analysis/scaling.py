@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,15 @@ from hyenaprof.analysis.stats import median_of
 from hyenaprof.model import Curve, Outcome, Phase, Record
 from hyenaprof.operators import OPERATORS
 
-__all__ = ["Growth", "Prediction", "Scaling", "nearest_length", "predict_for_planning", "scaling_of"]
+__all__ = [
+    "Growth",
+    "Prediction",
+    "Scaling",
+    "measured_exponents",
+    "nearest_length",
+    "predict_for_planning",
+    "scaling_of",
+]
 
 POINT_REACH = 2.0
 """A point estimate is given up to this many times the longest measured length."""
@@ -129,6 +138,24 @@ def scaling_of(records: Sequence[Record], *, exponent: float | None = None) -> S
         memory_limit=min(limits, default=None),
         warning=_disagreement(curve, local, measured, exponent),
     )
+
+
+def measured_exponents(records: Iterable[Record]) -> dict[str, float]:
+    """Overall growth exponent of each operator that stands in no table, to tell challenger from incumbent.
+
+    An operator with several curves gets the exponent of the one measured at the most lengths.
+    """
+    grouped: dict[Curve, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.point.operator not in OPERATORS:
+            grouped[record.point.curve].append(record)
+    found: dict[str, tuple[int, float]] = {}
+    for curve, held in grouped.items():
+        scaling = scaling_of(held)
+        if scaling and scaling.overall:
+            candidate = (len(scaling.observed), scaling.overall.exponent)
+            found[curve.operator] = max(found.get(curve.operator, (0, 0.0)), candidate)
+    return {operator: exponent for operator, (_, exponent) in found.items()}
 
 
 def _medians(record: Record) -> list[float]:
