@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hyenaprof.errors import ScenarioError, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 OptionDefault = bool | int | float | str
 
@@ -73,22 +78,44 @@ def operator_table() -> Mapping[str, OperatorEntry]:
     """The table with the entries that installed packages add by the entry point group `hyenaprof.operators`.
 
     An entry point's object is an `OperatorEntry` in a module that imports no torch; it cannot replace an entry of ours.
+    One that cannot be loaded is left out: somebody's broken package is an error only where its operator is named.
     """
+    added: dict[str, OperatorEntry] = {}
+    for point in _entry_points():
+        with contextlib.suppress(ScenarioError):
+            added[point.name] = _loaded(point)
+    return {**added, **OPERATORS}
+
+
+def _entry_points() -> Iterable[EntryPoint]:
     from importlib.metadata import entry_points
 
-    added = {point.name: point.load() for point in entry_points(group="hyenaprof.operators")}
-    return {**added, **OPERATORS}
+    return entry_points(group="hyenaprof.operators")
+
+
+def _loaded(point: EntryPoint) -> OperatorEntry:
+    hint = f"repair or remove the package that declares {point.value!r}"
+    try:
+        entry = point.load()
+    except (ImportError, AttributeError) as error:
+        raise ScenarioError(f"operator {point.name!r} cannot be loaded: {error}", hint=hint) from None
+    if not isinstance(entry, OperatorEntry):
+        raise ScenarioError(f"operator {point.name!r} is no OperatorEntry", hint=hint)
+    return entry
 
 
 def entry_of(name: str) -> OperatorEntry:
     """Looks an operator up in the table.
 
     Raises:
-        ScenarioError: No such operator; the hint names the nearest.
+        ScenarioError: No such operator, the hint naming the nearest; or one whose package is broken.
     """
     if name in OPERATORS:
         return OPERATORS[name]
     table = operator_table()
     if name not in table:
+        for point in _entry_points():
+            if point.name == name:
+                return _loaded(point)
         raise ScenarioError(f"no operator {name!r}", hint=did_you_mean(name, table))
     return table[name]

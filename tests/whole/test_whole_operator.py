@@ -59,6 +59,9 @@ ENTRY_POINTS = """
 [hyenaprof.operators]
 toy = toy_table:TOY
 mistoy = toy_table:MISTOY
+gone = nowhere:ENTRY
+missing = toy_table:MISSING
+odd = toy_table:OperatorEntry
 """
 
 
@@ -100,6 +103,22 @@ def test_somebody_elses_operator_is_listed(program):
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "toy:plain" in ended.stdout
     assert "hyena:fft" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gone", "operator 'gone' cannot be loaded: No module named 'nowhere'"),
+        ("missing", "operator 'missing' cannot be loaded: module 'toy_table' has no attribute 'MISSING'"),
+        ("odd", "operator 'odd' is no OperatorEntry"),
+    ],
+)
+def test_somebody_elses_broken_package_is_an_error_only_where_its_operator_is_named(program, name, said):
+    ended = program.run("sweep", "--ops", f"{name},flash", "--device", "fake", "--out", "refused")
+    error, hint = ended.stderr.splitlines()
+    assert (ended.returncode, error) == (2, f"error: {said}")
+    assert "repair or remove the package that declares" in hint
+    assert program.run("sweep", "--ops", "tyo").stderr.splitlines()[1] == "hint: did you mean 'toy'?"
 
 
 def test_somebody_elses_options_are_checked_before_anything_is_begun(program):
