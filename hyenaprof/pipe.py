@@ -229,6 +229,8 @@ class Reply(OnDisk):
     id: int
     answer: AnyAnswer | None = None
     refusal: Refusal | None = None
+    last: bool = False
+    """The worker ends after this reply: what it met has broken its device for this process."""
 
 
 Message = Annotated[Progress | Reply, Field(discriminator="kind")]

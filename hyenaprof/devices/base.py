@@ -110,6 +110,10 @@ class Device(ABC):
     def synchronize(self) -> None:  # noqa: B027 -- not every kind needs it
         """Waits until all work given to the device is done."""
 
+    def usable(self) -> bool:
+        """Whether this process can still use the device, after something went wrong on it."""
+        return True
+
     def flush_cache(self) -> None:  # noqa: B027 -- not every kind needs it
         """Empties the cache that a real caller would find cold; nothing where a call's own traffic does that."""
 

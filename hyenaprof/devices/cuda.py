@@ -93,6 +93,14 @@ class CUDA(Device):
         """Waits for all streams of the device."""
         torch.cuda.synchronize(self.index)
 
+    def usable(self) -> bool:
+        """False after an illegal access or a device-side assertion: every later call of the process then fails."""
+        try:
+            self.synchronize()
+        except RuntimeError:
+            return False
+        return True
+
     def flush_cache(self) -> None:
         """Writes twice the L2's size of zeros, ahead of the timed steps on the same stream."""
         if self._flush is None:

@@ -102,14 +102,25 @@ def main() -> int:
 
     session = Session()
     for line in requests:
-        reply = serve(session, Request.model_validate_json(line), answers)
-        if session.device is not None:
-            if reply.refusal is not None:
-                gc.collect()  # an exception's frames hold tensors in cycles
-            session.device.release()
+        reply = settle(session, serve(session, Request.model_validate_json(line), answers))
         with contextlib.suppress(BrokenPipeError):
             send(answers, reply)
+        if reply.last:
+            return 1
     return 0
+
+
+def settle(session: Session, reply: Reply) -> Reply:
+    """Gives memory back before the reply is sent; marks the reply as the last where the device is broken."""
+    device = session.device
+    if device is None:
+        return reply
+    if reply.refusal is not None:
+        gc.collect()  # an exception's frames hold tensors in cycles
+        if not device.usable():
+            return reply.model_copy(update={"last": True})
+    device.release()
+    return reply
 
 
 if __name__ == "__main__":

@@ -8,6 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripted import Scripted
+
+from hyenaprof.model import Outcome
+from hyenaprof.pipe import Refusal, Reply
+from hyenaprof.worker.__main__ import settle
+from hyenaprof.worker.session import Session
 
 ROOT = Path(__file__).parents[2]
 HELLO = '{"id":1,"body":{"verb":"hello","device":"fake","threads":1}}\n'
@@ -68,3 +74,19 @@ def test_a_worker_dies_with_its_parent_though_its_pipe_is_still_open():
     assert select.select([worker], [], [], 10)[0], "the worker outlived its parent by ten seconds"
     for descriptor in (reading, writing, worker):
         os.close(descriptor)
+
+
+class Broken(Scripted):
+    """A device that nothing can be done with any more, not even giving memory back."""
+
+    def usable(self):
+        return False
+
+    def release(self):
+        raise RuntimeError("an illegal memory access was encountered")
+
+
+def test_a_worker_whose_device_is_broken_says_that_this_reply_is_its_last():
+    refused = Reply(id=1, refusal=Refusal(outcome=Outcome.CRASHED, reason="an illegal memory access"))
+    assert settle(Session(device=Broken([])), refused).last
+    assert not settle(Session(device=Scripted([])), refused).last
