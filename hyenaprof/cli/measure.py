@@ -44,6 +44,8 @@ def sweep(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     refine: Annotated[
         bool, typer.Option("--refine/--no-refine", help="Add lengths around each crossover while time remains.")
     ] = True,
+    timeout: o.Timeout = None,
+    force: o.Force = False,
     python: o.Python = None,
     out: o.Out = None,
     fresh: o.Fresh = False,
@@ -90,7 +92,15 @@ def sweep(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     page = o.scenario_of(scenario, flags)
     from hyenaprof.running.runner import SweepRequest
 
-    request = SweepRequest(page, out=out, fresh=fresh, refine=refine, pythons=o.interpreters(python))
+    request = SweepRequest(
+        page,
+        out=out,
+        fresh=fresh,
+        refine=refine,
+        pythons=o.interpreters(python),
+        timeout_s=o.seconds(timeout),
+        force=force,
+    )
     if dry_run:
         _show_plan(request)
         return
@@ -122,6 +132,8 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     cache: o.Cache = None,
     allocator: o.Allocator = None,
     threads: o.Threads = None,
+    timeout: o.Timeout = None,
+    force: o.Force = False,
     python: o.Python = None,
     out: o.Out = None,
     fresh: o.Fresh = False,
@@ -161,7 +173,15 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     from hyenaprof.units import parse_fraction
 
     wanted = parse_fraction(precision)
-    request = SweepRequest(page, out=out, fresh=fresh, pythons=o.interpreters(python), crossover_precision=wanted)
+    request = SweepRequest(
+        page,
+        out=out,
+        fresh=fresh,
+        pythons=o.interpreters(python),
+        crossover_precision=wanted,
+        timeout_s=o.seconds(timeout),
+        force=force,
+    )
     run, interrupted = _measure(request)
     _show(run)
     raise typer.Exit(INTERRUPTED if interrupted else _status(run))

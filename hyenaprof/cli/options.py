@@ -90,6 +90,18 @@ Threads = Annotated[int | None, typer.Option(help="CPU threads [torch's own choi
 CudaGraph = Annotated[
     bool | None, typer.Option("--cuda-graph", help="Capture and replay where possible.", rich_help_panel=HOW)
 ]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Kill an operator that gives no answer for so long [10 times the predicted time, at least 1m].",
+        rich_help_panel=HOW,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Try even what is known not to fit the memory by inference.", rich_help_panel=HOW),
+]
 Python = Annotated[
     list[str] | None,
     typer.Option(
@@ -251,6 +263,17 @@ def _overlay_lengths(raw: Raw, given: Mapping[str, object]) -> None:
                 raise ScenarioError(
                     f"lengths: {length} is {side} {flag} {bounds[key]}", hint=f"change {flag}, or drop that length"
                 )
+
+
+def seconds(duration: str | None) -> float | None:
+    """Reads a duration, None where none was given.
+
+    Raises:
+        ScenarioError: Not a positive, finite duration.
+    """
+    from hyenaprof.units import parse_duration
+
+    return None if duration is None else parse_duration(duration)
 
 
 def interpreters(entries: Sequence[str] | None) -> dict[str, str]:

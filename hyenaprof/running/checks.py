@@ -32,6 +32,9 @@ class Bench(Protocol):
     def limit_s(self, wanted_s: float) -> float:
         """Seconds that a request may take."""
 
+    def patience_s(self, usual_s: float) -> float:
+        """Seconds that an operator's code may take to answer."""
+
     def worker(self, side: Side) -> Worker:
         """The side's worker."""
 
@@ -67,7 +70,7 @@ class Checks:
         if small not in self._done:
             self._bench.display.note(f"verifying {small.label} against its float64 definition")
             try:
-                self._ask(iteration.side, Verify(point=small), limit_s=CHECK_LIMIT_S)
+                self._ask(iteration.side, Verify(point=small), limit_s=self._bench.patience_s(CHECK_LIMIT_S))
             except Refused as refused:
                 self._refused[small] = Refused.of(refused.outcome, refused.reason)
                 raise

@@ -102,6 +102,8 @@ def _time(session: Session, iteration: Iteration) -> float:
     phases = (Phase.TRAINING,) if point.phase.has_gradients else (point.phase,)
     points = tuple(point.reading(phase) for phase in phases)
     answer = session.worker(iteration.side).ask(
-        Measure(points=points, round=0, order=0, rules=TRIAL_RULES), MeasureAnswer, limit_s=TRIAL_LIMIT_S
+        Measure(points=points, round=0, order=0, rules=TRIAL_RULES),
+        MeasureAnswer,
+        limit_s=session.patience_s(TRIAL_LIMIT_S),
     )
     return median(answer.visits[-1].clean_s)

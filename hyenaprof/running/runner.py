@@ -27,6 +27,8 @@ class SweepRequest:
         refine: Add lengths between those of the grid around each crossover.
         pythons: Another environment's interpreter by `operator:implementation`.
         crossover_precision: Go straight for the crossovers, until their intervals' half-widths are within this.
+        timeout_s: Seconds after which an operator that gives no answer is killed; None for a limit by prediction.
+        force: Try points that inference says will not fit the memory.
     """
 
     scenario: Scenario
@@ -35,6 +37,8 @@ class SweepRequest:
     refine: bool = True
     pythons: Mapping[str, str] | None = None
     crossover_precision: float | None = None
+    timeout_s: float | None = None
+    force: bool = False
 
 
 def sweep(request: SweepRequest, display: Display) -> Run:
@@ -63,7 +67,16 @@ def _measured(request: SweepRequest, display: Display) -> Path:
         display.note(f"going on with {folder}: {visits} visits stand in its journal")
         for warning in standing.warnings:
             display.warn(warning)
-    session = Session(request.scenario, folder, standing=standing, lines=lines, display=display, first_side=first)
+    session = Session(
+        request.scenario,
+        folder,
+        standing=standing,
+        lines=lines,
+        display=display,
+        first_side=first,
+        timeout_s=request.timeout_s,
+        force=request.force,
+    )
     try:
         sides = chosen_sides(session, standing, pythons)
         session.know_ceilings(sides[0], standing)

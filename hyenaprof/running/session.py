@@ -50,6 +50,8 @@ GRACE = 1.15
 """A session may pass its budget by this factor to end the visit under way; then it is killed."""
 LEAST_LIMIT_S = 60.0
 LIMIT_FACTOR = 10.0
+CEILINGS_LIMIT_S = 30.0
+"""Seconds more for a visit, since one that exceeds the ceilings has them measured again."""
 
 
 class Session:
@@ -60,6 +62,8 @@ class Session:
         folder: Where it is written.
         standing: What stands there already, to be resumed.
         display: Told of everything as it happens.
+        timeout_s: Seconds after which an operator that gives no answer is killed; None for a limit by prediction.
+        force: Try what inference says will not fit, inferred in an earlier session or now.
 
     Raises:
         FingerprintError: The run was begun on another machine, software or protocol.
@@ -77,11 +81,15 @@ class Session:
         lines: Iterable[JournalLine],
         display: Display,
         first_side: Side,
+        timeout_s: float | None = None,
+        force: bool = False,
     ) -> None:
         self.scenario = scenario
         self.folder = folder
         self.display = display
-        self.ledger = Ledger(lines)
+        self.force = force
+        self.ledger = Ledger(line for line in lines if not (force and isinstance(line, SkipLine) and line.inferred))
+        self._timeout_s = timeout_s
         self._begun_s = time.monotonic()
         self._standing = standing
         self._made = not folder.exists()
@@ -137,6 +145,10 @@ class Session:
     def limit_s(self, wanted_s: float) -> float:
         """Seconds that a request may take: as many as it wants, but the session ends soon after its budget."""
         return max(1.0, min(wanted_s, self.scenario.budget * GRACE - self.elapsed_s))
+
+    def patience_s(self, usual_s: float) -> float:
+        """Seconds that an operator's code may take to answer: as the user said, else the usual."""
+        return self._timeout_s or usual_s
 
     def cuts(self, refused: Refused) -> bool:
         """Whether it was the end of the budget that ended a request, so that nothing is said of the point."""
@@ -264,7 +276,7 @@ class Session:
             return True
         first = not any(self.ledger.visits(point) for point in points)
         predicted_s = visit_wall_s(self.ledger.call_s(iteration), self.rules, first=first)
-        point_limit_s = max(LEAST_LIMIT_S, LIMIT_FACTOR * predicted_s)
+        point_limit_s = self.patience_s(max(LEAST_LIMIT_S, LIMIT_FACTOR * predicted_s))
         begun_s = time.monotonic()
         self.display.begin_visit(iteration, round_, predicted_s)
         try:
@@ -275,14 +287,25 @@ class Session:
             answer = worker.ask(
                 Measure(points=points, round=round_, order=order, rules=rules, ceilings=self.ceilings),
                 MeasureAnswer,
-                limit_s=self.limit_s(point_limit_s),
+                limit_s=self.limit_s(point_limit_s + CEILINGS_LIMIT_S),
                 on_progress=self.display.progress,
             )
         except Refused as refused:
             return self._refused(refused, iteration, points, round_, order)
-        self.write(answer.visits)
-        self.display.end_visit(iteration, answer.visits, time.monotonic() - begun_s)
+        self._take(iteration, answer, time.monotonic() - begun_s)
         return True
+
+    def _take(self, iteration: Iteration, answer: MeasureAnswer, wall_s: float) -> None:
+        """Journals a visit, and the ceilings where it was held against better ones."""
+        if answer.ceilings is not None:
+            self.ceilings = answer.ceilings
+            self.write([self.ceilings])
+        self.write(answer.visits)
+        failed = next((visit for visit in answer.visits if visit.outcome is not Outcome.OK), None)
+        if failed is None:
+            self.display.end_visit(iteration, answer.visits, wall_s)
+        else:
+            self.display.failed(iteration, failed.outcome, failed.reason or "")
 
     def _warms_up(self, iteration: Iteration) -> bool:
         """A call longer than the window is warmed up once a run: the memory pass before its first visit was that."""

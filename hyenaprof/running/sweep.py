@@ -119,10 +119,8 @@ class Sweep:
         points = self._ledger.open_points(iteration)
         if not points or any(self._ledger.visits(point) for point in points):
             return
-        if reason := self._session.fits_memory(iteration):
-            self._session.skip(points, Outcome.OOM, reason, side=iteration.side, inferred=True)
-            return
-        if reason := self._out_of_memory_before(iteration):
+        reason = self._session.fits_memory(iteration) or self._out_of_memory_before(iteration)
+        if reason and not self._session.force:
             self._session.skip(points, Outcome.OOM, reason, side=iteration.side, inferred=True)
             return
         self._verify(iteration)

@@ -204,8 +204,7 @@ class Worker:
     def _last_words(self) -> str:
         with self._log.open("rb") as log:
             log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()
-        return scrub(" | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip()))
+            return scrub(last_words(log.read().decode(errors="replace")))
 
     def close(self) -> None:
         """Ends the worker by closing its pipe, then by force whatever of it is left."""
@@ -225,6 +224,18 @@ class Worker:
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+
+
+def last_words(log: str) -> str:
+    """What a worker said last; of the dump that Python's faulthandler makes of a fatal signal, the innermost frame alone."""
+    said, _, dump = log.rpartition(_DUMP) if _DUMP in log else (log, "", "")
+    frames = [line.strip() for line in dump.partition("Current thread")[2].splitlines()]
+    place = next((line for line in frames if line.startswith("File ")), "")
+    words = [line.strip() for line in said.splitlines() if line.strip()][-LOG_TAIL_LINES:]
+    return " | ".join((*words, *filter(None, (place,))))
+
+
+_DUMP = "Fatal Python error: "
 
 
 def _start(side: Side, protocol: Protocol, log: Path) -> subprocess.Popen[bytes]:
