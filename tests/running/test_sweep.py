@@ -255,6 +255,7 @@ def test_what_ran_out_of_memory_is_not_tried_any_longer(go):
 def test_a_point_that_hangs_is_a_timeout_and_the_rest_is_measured(go, monkeypatch):
     monkeypatch.setattr("hyenaprof.running.session.LEAST_LIMIT_S", 0.5)
     monkeypatch.setattr("hyenaprof.running.session.LIMIT_FACTOR", 0.0)
+    monkeypatch.setattr("hyenaprof.running.session.CEILINGS_LIMIT_S", 0.0, raising=False)
     fault = {"verb": "measure", "kind": "hang", "operator": "flash", "from_length": 2048}
     run, _, _ = go(Orders(laws=FAST, faults=(fault,)), phases="forward")
     assert outcomes_of(run, "flash")[Phase.FORWARD, 2048][0] is Outcome.TIMEOUT
