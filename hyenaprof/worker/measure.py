@@ -17,6 +17,7 @@ from hyenaprof.operators.base import Operator
 from hyenaprof.pipe import VisitRules
 from hyenaprof.worker.contention import contention
 from hyenaprof.worker.iteration import Iteration, enacted, prepare
+from hyenaprof.worker.leaks import held_bytes, leaking
 from hyenaprof.worker.samples import Sample, Samples
 from hyenaprof.worker.stopping import enough, is_long, settled
 
@@ -49,6 +50,9 @@ def visit(
     built_s = device.now_s() - began_s
     steps = enacted(iteration, points[0], operator, device, round_index=round_index)
     phases = tuple(point.phase for point in points)
+    cautions = device.cautions(points[0])
+    for caution in cautions:
+        report(caution, 0, None)
     warmed_s = _make_ready(points[0], operator, device, rules)
     samples = _unthrottled(lambda: take(iteration, steps, phases, device, rules, report=report))
     samples.setup_s += built_s
@@ -70,7 +74,7 @@ def visit(
             state=samples.state,
             started_at=samples.started_at,
             fingerprint_id=fingerprint_id,
-            warnings=samples.warnings,
+            warnings=cautions + samples.warnings,
         )
         for point in points
     )
@@ -159,7 +163,7 @@ def take(
 def _sampled(bench: _Bench, phases: Sequence[Phase], report: Report) -> Samples | None:
     """Samples until enough, with what surrounded them; None where the first one showed that the call is not warm."""
     device = bench.device
-    state = device.state()
+    state, held = device.state(), held_bytes(device)
     before, joules, started = device.load(), device.energy_j(), time.perf_counter()
     samples = Samples(started_at=time.time())
     if not _collect(samples, bench, phases, report):
@@ -170,6 +174,7 @@ def _sampled(bench: _Bench, phases: Sequence[Phase], report: Report) -> Samples 
     samples.energy_j = _energy_per_call(samples, joules, device.energy_j(), elapsed_s)
     _account(samples, before, device, elapsed_s)
     samples.warnings += _launch_bound(samples, bench.launched_s)
+    samples.warnings += leaking(held, held_bytes(device), calls=len(samples.taken))
     return samples
 
 
