@@ -20,11 +20,19 @@ CROSSOVER_PRECISION = 2.0
 """A crossover is precise enough at this many times the points' precision (half-width over length)."""
 
 
-def in_order(iterations: Sequence[Iteration], round_: int) -> tuple[Iteration, ...]:
-    """The sides of a pairing in the round's order: A B, B A, and with more sides each comes first in turn."""
+def in_order(iterations: Sequence[Iteration], round_: int, *, place: int = 0) -> tuple[Iteration, ...]:
+    """The sides of a pairing in the round's order: A B, B A, and with more sides each comes first in turn.
+
+    Args:
+        iterations: The sides.
+        round_: Which round.
+        place: How many pairings of the round came before. Three sides share two workers, so that a side that was not
+            among the last two must be started again: turning round from pairing to pairing starts one, not three.
+    """
     shift = (round_ // 2) % max(1, len(iterations))
     turned = (*iterations[shift:], *iterations[:shift])
-    return turned[::-1] if round_ % 2 else turned
+    turns = round_ + (place if len(iterations) > 2 else 0)
+    return turned[::-1] if turns % 2 else turned
 
 
 def still_needed_s(

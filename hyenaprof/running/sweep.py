@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from hyenaprof.analysis.crossover import find_all
@@ -38,6 +39,8 @@ class Sweep:
         """Iterations over the budget, with the predicted seconds of one call."""
         self._between: set[rounds.Crossing] = set()
         """Lengths that were added to bisect a crossover."""
+        self._places: Counter[int] = Counter()
+        """Pairings come to so far, by round."""
         self._cut: set[Side] = set()
         """Sides that were still being looked at when the budget ended."""
         self._told: set[Side] = set()
@@ -159,7 +162,9 @@ class Sweep:
 
     def _visit_length(self, length: int, round_: int, rounds_wanted: int) -> None:
         for pairing in self._pairings[length]:
-            for order, iteration in enumerate(rounds.in_order(pairing.iterations, round_)):
+            place = self._places[round_]
+            self._places[round_] += 1
+            for order, iteration in enumerate(rounds.in_order(pairing.iterations, round_, place=place)):
                 if self._affordable(iteration, round_, rounds_wanted):
                     self._visit(iteration, round_, order)
 
@@ -244,9 +249,9 @@ class Sweep:
 
     def _round(self, chosen: Sequence[Pairing]) -> None:
         self._session.workers.renew()
-        for pairing in chosen:
+        for place, pairing in enumerate(chosen):
             round_ = self._ledger.next_round(pairing.iterations)
-            for order, iteration in enumerate(rounds.in_order(pairing.iterations, round_)):
+            for order, iteration in enumerate(rounds.in_order(pairing.iterations, round_, place=place)):
                 self._session.display.clock(self._session.left_s, None)
                 if self._ledger.open_points(iteration) and self._fits(iteration):
                     self._visit(iteration, round_, order)

@@ -63,6 +63,16 @@ def test_each_of_three_sides_goes_before_each_other_as_often_as_after():
         assert sum(order.index(one) < order.index(other) for order in seen) == 3
 
 
+def test_three_sides_turn_round_from_pairing_to_pairing_and_two_do_not():
+    three, two = (
+        tuple(make_iteration(name) for name in names) for names in (("hyena", "flash", "attention"), ("hyena", "flash"))
+    )
+    for number in range(6):
+        first, second, third = (rounds.in_order(three, number, place=place) for place in range(3))
+        assert (second, third) == (first[::-1], first)
+        assert len({rounds.in_order(two, number, place=place) for place in range(3)}) == 1
+
+
 def test_one_side_alone_is_its_own_order():
     assert orders(["hyena"], 3) == ["h", "h", "h"]
 

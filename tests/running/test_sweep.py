@@ -142,6 +142,15 @@ def test_every_round_has_workers_of_its_own_and_each_side_one(go):
     assert len({pid for pids in by_round.values() for pid in pids}) == 4
 
 
+def test_three_sides_start_one_worker_a_pairing_beyond_the_first(go):
+    operators = {"hyena": {}, "flash": {}, "attention": {}}
+    run, _, script = go(pythons=("hyena:fft", "flash:sdpa", "attention:math"), operators=operators)
+    assert set(keys_of(run).values()) == {1}
+    pairings = 2 * 2
+    second_round = {body["pid"] for body in script.asked("measure") if body["round"] == 1}
+    assert len(second_round) == 3 + (pairings - 1)
+
+
 def test_a_point_is_checked_and_its_memory_measured_before_it_is_first_timed(go):
     run, _, script = go(phases="forward", lengths=[1024])
     hyena = [b for b in script.requests if b["verb"] != "hello" and "hyena" in json.dumps(b)]
