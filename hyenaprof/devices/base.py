@@ -192,6 +192,10 @@ class Device(ABC):
         """Counters from which contention is told."""
         return Load(cpu_s=process_cpu_s())
 
+    def cautions(self, point: Point) -> tuple[str, ...]:  # noqa: ARG002 -- for kinds to override
+        """What a user should know of a point before it is measured, because it may take long."""
+        return ()
+
     def warnings(self) -> tuple[str, ...]:
         """What a user should know about this device before measuring on it."""
         return ()

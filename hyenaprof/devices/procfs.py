@@ -12,7 +12,17 @@ from hyenaprof.model import FactValue
 
 PROC = Path("/proc")
 CGROUP = Path("/sys/fs/cgroup")
-_VECTOR_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16")
+_VECTOR_FLAGS = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_bf16",
+    "amx_fp16",
+)
 _ARM_FLAGS = ("asimd", "asimdhp", "bf16", "sve", "sve2", "sme")
 _IDLE_FIELDS = (3, 4)
 """Columns of /proc/stat that are not work: idle and iowait."""
@@ -38,11 +48,17 @@ def cpu_facts(proc: Path = PROC) -> dict[str, FactValue]:
         "cpu_family": " ".join(_field(info, name) for name in ("cpu family", "model", "stepping")).strip() or None,
         "cpus": len(os.sched_getaffinity(0)),
         "architecture": platform.machine(),
-        "vector": tuple(flag for flag in (*_VECTOR_FLAGS, *_ARM_FLAGS) if flag in flags),
+        "vector": vector_flags(proc),
         "memory_gib": round(memory_kib / 1024**2) if memory_kib else None,
         "numa_nodes": len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or None,
         "virtual": "hypervisor" in flags,
     }
+
+
+def vector_flags(proc: Path = PROC) -> tuple[str, ...]:
+    """Vector instruction sets, as the kernel names them."""
+    flags = _field(read_text(proc / "cpuinfo") or "", "flags|Features").split()
+    return tuple(flag for flag in (*_VECTOR_FLAGS, *_ARM_FLAGS) if flag in flags)
 
 
 def _field(info: str, name: str) -> str:

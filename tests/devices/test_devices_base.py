@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 
-from hyenaprof.devices import DEVICES
+from hyenaprof.devices import DEVICES, cpu
 from hyenaprof.devices.base import Device, resolve
 from hyenaprof.devices.cpu import CPU
 from hyenaprof.errors import DeviceError, Unsupported
-from hyenaprof.model import Shape
+from hyenaprof.model import DType, Phase, Point, Scope, Shape
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="auto is cuda here")
@@ -95,3 +95,27 @@ def test_the_cpus_load_counts_this_process_among_everybody():
     after = cpu.load()
     assert after.cpu_s > before.cpu_s
     assert after.busy_s is None or after.busy_s >= before.busy_s
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype", "slow"),
+    [
+        (("avx2", "avx512_bf16"), DType.BFLOAT16, False),
+        (("avx2", "avx512_bf16"), DType.FLOAT16, True),
+        (("avx2",), DType.BFLOAT16, True),
+        (("asimd", "asimdhp"), DType.FLOAT16, False),
+        (("avx2",), DType.FLOAT32, False),
+    ],
+)
+def test_the_cpu_warns_of_a_16_bit_type_that_it_has_no_instructions_for(monkeypatch, flags, dtype, slow):
+    monkeypatch.setattr(cpu, "vector_flags", lambda: flags)
+    point = Point(
+        operator="flash",
+        implementation="sdpa",
+        scope=Scope.LAYER,
+        phase=Phase.TRAINING,
+        shape=Shape(batch=1, length=64, width=64, heads=1),
+        dtype=dtype,
+        device="cpu",
+    )
+    assert [caution.startswith("slow type: ") for caution in CPU().cautions(point)] == [True] * slow
