@@ -79,9 +79,27 @@ def prepare(operator: Operator, point: Point, device: Device) -> Iteration:
         Unsupported: The implementation cannot run this point, or the phase is not one that can be timed.
     """
     check_phase(operator, point)
+    return assemble(point, inputs_of(operator, point, device), launcher_of(operator, point, device))
+
+
+def inputs_of(operator: Operator, point: Point, device: Device) -> Inputs:
+    """Makes the point's seeded inputs on the device."""
     shape = device.materialise(point.shape)
-    inputs = operator.inputs(shape, point.scope, dtype=point.dtype, device=device.torch_device, seed=point.seed)
-    launcher = operator.build(point.implementation, shape, point.scope, dtype=point.dtype, device=device.torch_device)
+    return operator.inputs(shape, point.scope, dtype=point.dtype, device=device.torch_device, seed=point.seed)
+
+
+def launcher_of(operator: Operator, point: Point, device: Device) -> Launcher:
+    """Builds the point's implementation.
+
+    Raises:
+        Unsupported: It cannot run here.
+    """
+    shape = device.materialise(point.shape)
+    return operator.build(point.implementation, shape, point.scope, dtype=point.dtype, device=device.torch_device)
+
+
+def assemble(point: Point, inputs: Inputs, launcher: Launcher) -> Iteration:
+    """Joins what `inputs_of` and `launcher_of` gave."""
     return Iteration(launcher, inputs, with_gradients=point.phase.has_gradients, seed=point.seed)
 
 

@@ -16,7 +16,7 @@ from hyenaprof.model import DeviceState, Outcome, Phase, Point, Visit
 from hyenaprof.operators.base import Operator
 from hyenaprof.pipe import VisitRules
 from hyenaprof.worker.contention import contention
-from hyenaprof.worker.iteration import Iteration, enacted, prepare
+from hyenaprof.worker.iteration import Iteration, assemble, check_phase, enacted, inputs_of, launcher_of, prepare
 from hyenaprof.worker.leaks import held_bytes, leaking
 from hyenaprof.worker.samples import Sample, Samples
 from hyenaprof.worker.stopping import enough, is_long, settled
@@ -45,9 +45,12 @@ def visit(
     Raises:
         Unsupported: The implementation cannot run here.
     """
+    check_phase(operator, points[0])
+    inputs = inputs_of(operator, points[0], device)
     began_s = device.now_s()
-    iteration = prepare(operator, points[0], device)
+    launcher = launcher_of(operator, points[0], device)
     built_s = device.now_s() - began_s
+    iteration = assemble(points[0], inputs, launcher)
     steps = enacted(iteration, points[0], operator, device, round_index=round_index)
     phases = tuple(point.phase for point in points)
     cautions = device.cautions(points[0])
