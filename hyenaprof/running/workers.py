@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -130,6 +131,10 @@ class Worker:
         Raises:
             Refused: The outcome of a request that has no answer: `timeout`, `crashed`, `oom`, or as the worker said.
         """
+        if (
+            self._ids and self._process.poll() is None
+        ):  # what it said of an earlier request explains no death in this one
+            self._log_start = self._log.stat().st_size
         self._ids += 1
         deadline = time.monotonic() + limit_s
         try:
@@ -231,11 +236,13 @@ def last_words(log: str) -> str:
     said, _, dump = log.rpartition(_DUMP) if _DUMP in log else (log, "", "")
     frames = [line.strip() for line in dump.partition("Current thread")[2].splitlines()]
     place = next((line for line in frames if line.startswith("File ")), "")
-    words = [line.strip() for line in said.splitlines() if line.strip()][-LOG_TAIL_LINES:]
+    words = [line.strip() for line in said.splitlines() if line.strip() and not _CHATTER.match(line)][-LOG_TAIL_LINES:]
     return " | ".join((*words, *filter(None, (place,))))
 
 
 _DUMP = "Fatal Python error: "
+_CHATTER = re.compile(r"(?:STAGE|USDT):[0-9]{4}-")
+"""torch's profiler, which says when it starts and stops."""
 
 
 def _start(side: Side, protocol: Protocol, log: Path) -> subprocess.Popen[bytes]:

@@ -17,7 +17,7 @@ from hyenaprof.model import Outcome, Phase
 from hyenaprof.pipe import Describe, DescribeAnswer, Measure, MeasureAnswer, MeasureMemory, MemoryAnswer
 from hyenaprof.records.scenario import Protocol
 from hyenaprof.running import workers as under_test
-from hyenaprof.running.workers import Refused, Side, Worker, Workers
+from hyenaprof.running.workers import Refused, Side, Worker, Workers, last_words
 
 POINT = make_point(device="fake")
 DESCRIBE = Describe(points=(POINT,))
@@ -133,6 +133,36 @@ def test_what_an_earlier_worker_printed_is_not_taken_for_last_words(start):
     refusal_of(start({"verb": "describe", "kind": "exit", "status": 1, "says": "the first"}))
     second = refusal_of(start({"verb": "describe", "kind": "exit", "status": 2}))
     assert second.reason == "the worker ended with exit status 2"
+
+
+def test_what_was_said_of_an_earlier_request_is_not_taken_for_last_words(start):
+    said = {"verb": "describe", "kind": "refuse", "outcome": "crashed", "reason": "wrong", "says": "ValueError: wrong"}
+    worker = start(said, {"verb": "memory", "kind": "exit", "status": 2, "says": "the last word"})
+    assert refusal_of(worker).reason == "wrong"
+    with pytest.raises(Refused) as caught:
+        worker.ask(MeasureMemory(points=(make_point(device="fake"),)), MemoryAnswer, limit_s=LIMIT_S)
+    assert caught.value.reason == "the worker ended with exit status 2: the last word"
+
+
+def test_of_a_dump_of_the_stack_the_innermost_frame_is_kept_and_the_words_before_it():
+    log = """USDT:2026-01-02 03:04:05 77:77 Handler.cpp:52] profiler_start
+terminate called after throwing an instance of 'std::out_of_range'
+Fatal Python error: Aborted
+
+Thread 0x00007f01 (most recent call first):
+  File "idle.py", line 3 in wait
+
+Current thread 0x00007f02 (most recent call first):
+  File "kernel.py", line 11 in launch
+  File "iteration.py", line 40 in forward
+
+Extension modules: numpy._core._multiarray_umath, torch._C (total: 22)
+"""
+    assert last_words(log) == (
+        "terminate called after throwing an instance of 'std::out_of_range' | File \"kernel.py\", line 11 in launch"
+    )
+    assert last_words("one\n\ntwo\nthree\nfour\n") == "two | three | four"
+    assert last_words("") == ""
 
 
 def test_death_between_two_requests_is_met_by_the_second(start):
