@@ -47,6 +47,7 @@ def interrupted(tmp_path):
         program = Program(tmp_path)
         process = program.start(*SMALL)
         after_visits(process, 3)
+        assert len(program.processes()) >= 2, "the program and a worker: they are found while they live"
         process.send_signal(number)
         out, err = process.communicate(timeout=LIMIT_S)
         assert process.returncode == 130

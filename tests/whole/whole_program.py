@@ -69,9 +69,10 @@ class Program:
 
     def left_behind(self) -> list[int]:
         """Its processes that are still there when they have had time to end."""
-        return [pid for pid in self._processes() if not _ends(pid)]
+        return [pid for pid in self.processes() if not _ends(pid)]
 
-    def _processes(self) -> list[int]:
+    def processes(self) -> list[int]:
+        """The program and everything that it started, as far as it lives."""
         mark = f"{MARK}={self.folder}\0".encode()
         found = []
         for entry in Path("/proc").iterdir():
