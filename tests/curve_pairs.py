@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from builders import make_point
@@ -119,9 +120,9 @@ def draw_step(random: np.random.Generator) -> CurvePair:
 
 
 def draw_stairs(random: np.random.Generator) -> CurvePair:
-    """A challenger that pads to powers of two and falls behind just past one: the first crossings lie in the octaves.
+    """A challenger that pads to powers of two, overtakes in an octave and often falls behind again at the next step.
 
-    Every crossing counts: up where the incumbent has grown enough, down at a step where it has not.
+    Between two crossings somebody leads by 5 % at some length: less than a noisy round can show is no lead.
     """
     while True:
         base = smooth(random)
@@ -131,8 +132,9 @@ def draw_stairs(random: np.random.Generator) -> CurvePair:
             return base(length) - 0.9 * np.log(padded / length)
 
         crossings = _zeros(ratio)
-        ends = ratio(np.array([SHORTEST, LONGEST]))
-        if len(crossings) >= 1 and ends[0] < -0.03 and ends[1] > 0.05:
+        edges = (SHORTEST, *crossings, LONGEST)
+        leads = [np.abs(ratio(np.linspace(low, high, 400))).max() for low, high in pairwise(edges)]
+        if crossings and min(leads) > 0.05 and ratio(np.array([SHORTEST]))[0] < -0.03:
             return CurvePair(ratio, crossings)
 
 

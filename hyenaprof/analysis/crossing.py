@@ -21,6 +21,8 @@ SEED = 20230221
 """Fixed, so that the same journal gives the same interval."""
 WINSORISED_VARIANCE = 0.4120
 """Variance of a standard normal winsorised by 20 % at each end."""
+LEAST_VARIANCE = 1e-12
+"""Of one round: repetitions that agree to the last digit still have a clock's."""
 NEAR = 2 * math.log(2)
 """Lengths within two octaves of a zero tell the noise there; far ones may be noisier or quieter."""
 WIGGLE = 0.02
@@ -131,7 +133,8 @@ def pooled_variance(ratios: Ratios, centre: float | None = None) -> tuple[float,
     if not residuals:
         return (0.0, 0.0) if centre is None else pooled_variance(ratios)
     low, high = np.quantile(residuals, (0.2, 0.8))
-    return float(np.var(np.clip(residuals, low, high))) / WINSORISED_VARIANCE, float(ratios.freedom[chosen].sum())
+    variance = float(np.var(np.clip(residuals, low, high))) / WINSORISED_VARIANCE
+    return max(variance, LEAST_VARIANCE), float(ratios.freedom[chosen].sum())
 
 
 def moderated_errors(ratios: Ratios) -> tuple[Vector, Vector]:
@@ -183,7 +186,8 @@ def find_zero(curve: Ratios, left: int, right: int, reach: tuple[int, int]) -> Z
     spread = _bootstrap(fit, freedom, floor)
     if spread is None or not ratios.x[0] <= fit.zero <= ratios.x[-1]:
         return Zero(math.exp(start), None, None)
-    low, high = (math.exp(fit.zero - pivot * fit.error) for pivot in spread)
+    ends = np.clip([fit.zero - pivot * fit.error for pivot in spread], ratios.x[0], ratios.x[-1])
+    low, high = (math.exp(end) for end in ends)
     return Zero(math.exp(fit.zero), low, high)
 
 
@@ -253,7 +257,7 @@ def _zeros(
 ) -> tuple[Vector, Vector, Vector, Vector]:
     """Fits each row of y; gives zeros, their standard errors, the lack of fit tau^2, and the coefficients."""
     powers = np.stack([offset**power for power in range(degree + 1)])
-    first, _ = _weighted(powers, y, kernel / (noise + 1e-12))
+    first, _ = _weighted(powers, y, kernel / noise)
     rest = y - first @ powers
     scatter = np.maximum(floor, (rest**2 - noise).sum(axis=1) / max(len(offset) - degree - 1, 1))
     total = noise + scatter[:, None]

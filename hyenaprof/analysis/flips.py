@@ -165,8 +165,8 @@ def _flip(
     left, right = turn.split
     flip = Flip(
         length=zero.length,
-        low=max(low, first) if known and low is not None else None,
-        high=min(high, last) if known and high is not None else None,
+        low=min(max(low, first), zero.length) if known and low is not None else None,
+        high=max(min(high, last), zero.length) if known and high is not None else None,
         bracket=(comparisons[left].length, comparisons[right].length),
         significant=significant,
         leader_after=names[0] if turn.sign > 0 else names[1],

@@ -21,6 +21,10 @@ TRIM_FROM = 8
 """Rounds from which the trimmed interval is used; below it too few values are left and the plain t covers better."""
 
 
+LEAST_FREEDOM = 1.5
+"""Degrees of freedom below which no interval is given: two values have one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """Where a small sample lies.
@@ -38,8 +42,11 @@ class Location:
     count: int
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-        """Two-sided t interval, or None for a single value."""
-        if self.error is None:
+        """Two-sided t interval; None below three values.
+
+        Two values leave one degree of freedom: t is 12.7, and an interval of 1e-6 s to 1e10 s tells nobody anything.
+        """
+        if self.error is None or self.freedom < LEAST_FREEDOM:
             return None
         half = t_quantile((1 + confidence) / 2, self.freedom) * self.error
         return self.value - half, self.value + half

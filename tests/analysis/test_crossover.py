@@ -1,6 +1,7 @@
 """Crossovers of records whose truth is known: states, pairing, censoring, and one clear sentence each."""
 
 import math
+from random import Random
 
 import pytest
 from builders import make_failure, make_point, make_record, make_records, make_visit
@@ -343,3 +344,38 @@ def test_a_record_that_later_failed_is_not_compared():
     broken = type(broken)(broken.fingerprint_id, broken.point, Outcome.INCORRECT, "off by 0.2", broken.visits)
     found = find(ours, [broken, *side("flash", quadratic)[1:]])
     assert found.range == (2048, 16384)
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_times_without_any_noise_are_handled(rounds):
+    found = find(side("hyena", linear, rounds=rounds, spread=0.0), side("flash", quadratic, rounds=rounds, spread=0.0))
+    assert found.state is CrossoverState.RESOLVED
+    assert found.flips[0].length == pytest.approx(3000, rel=0.001)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_records_give_one_finite_statement(seed):
+    """Random grids, rounds, noise and gaps: an interval holds its estimate, and both lie where there are lengths."""
+    random = Random(seed)
+    lengths = sorted({64 * round(2 ** random.uniform(0, 11)) for _ in range(random.randint(1, 13))})
+    noise, level = random.choice([0.0, 1e-9, 0.01, 0.3]), random.choice([0.0, 0.7])
+    sides = {"hyena": [], "flash": []}
+    for length in lengths:
+        for name, records in sides.items():
+            true_s = 1e-6 * length * ((length / 3000) ** level if name == "flash" else 1.0)
+            point = make_point(name, length)
+            visits = [
+                make_visit(point, [true_s * math.exp(random.gauss(0, noise))], round=n)
+                for n in range(random.randint(1, 6))
+            ]
+            if random.random() < 0.9:
+                records.append(record_of(point, visits))
+    if all(sides.values()):
+        found = find(sides["hyena"], sides["flash"])
+        assert "nan" not in sentence(found)
+        for flip in found.flips:
+            assert found.range[0] * 0.999 <= flip.length <= found.range[1] * 1.001
+            assert flip.low is None or flip.low <= flip.length <= flip.high
+    else:
+        (told,) = statements([*sides["hyena"], *sides["flash"]])
+        assert told.startswith(("only", "nothing"))
