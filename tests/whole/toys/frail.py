@@ -3,13 +3,14 @@
 Faults are real: memory runs out at a limit, a call into C never returns, the process aborts.
 """
 
-# ruff: noqa: ARG001, ARG002, T201 -- an operator's interface has arguments that a toy does not need; some toys print
+# An operator's interface has arguments that a toy does not need, and one toy prints:
+# ruff: noqa: ARG001, ARG002, ARG004, T201
 from __future__ import annotations
 
 import ctypes
+import getpass
 import os
 import resource
-import socket
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -19,13 +20,29 @@ from torch import Tensor
 
 from hyenaprof.errors import Unsupported
 from hyenaprof.model import Cost
-from hyenaprof.operators.base import TORCH_DTYPES, Operator, SpotCheck, leaf, normal, of_phase, seeded
-
-print("frail is being imported")
+from hyenaprof.operators.base import TORCH_DTYPES, Operator, SpotCheck, leaf, normal, of_phase, quantity_name, seeded
 
 MIB = 2**20
-ENDLESS_FLOPS = 1e18
-MORE_THAN_ANY_MACHINE_BYTES = 2.0**60
+LATE = 32768
+"""Gradients of `late_gradient` are wrong in longer sequences."""
+LATE_OUTPUT = 4096
+"""Results of `by_length` are wrong in longer sequences."""
+BY_LENGTH = {
+    "by_length": {
+        128: "prints",
+        192: "absent",
+        256: "raises",
+        320: "aborts",
+        384: "hangs",
+        448: "poisons",
+        640: "leaks",
+        768: "endless",
+        4096: "remembers",
+    },
+    "hungry": {512: "exhausts", 2048: "boundless"},
+}
+
+print("frail is being imported")
 
 
 class LinearInputs(NamedTuple):
@@ -63,36 +80,38 @@ class Linear(Operator):
         x, weight = (tensor.detach().double() for tensor in inputs)
         dy = cotangent.double()
         yield SpotCheck("output", output, x @ weight)
-        expected = {"x_BLD": dy @ weight.mT, "weight_DD": torch.einsum("blc,bld->cd", x, dy)}
-        for name, gradient in gradients.items():
-            yield SpotCheck(
-                f"gradient of {name.partition('_')[0]}", gradient, expected[name], self.cancels(scope, name)
-            )
+        exact = {"x_BLD": dy @ weight.mT, "weight_DD": torch.einsum("blc,bld->cd", x, dy)}
+        for name, found in gradients.items():
+            yield SpotCheck(f"gradient of {quantity_name(name)}", found, exact[name], self.cancels(scope, name))
 
 
 class Frail(Linear):
-    """The same product, by implementations that fail: `by_length` in another way at each length."""
+    """The same product, by implementations that fail: two of them in another way at each length."""
 
     def build(self, implementation, shape, scope, *, dtype, device):
-        at_length = BY_LENGTH.get(implementation, {})
-        if implementation == "absent" or at_length.get(shape.length) == "absent":
-            raise Unsupported(f"libfrail 2.0 was built without kernels for {shape.length} positions")
-        if implementation == "late_gradient":
-            return late_gradient if shape.length > LATE else torch.matmul
-        if implementation == "by_length" and shape.length > LATE_OUTPUT:
-            return late_output
-        return FAULTS.get(at_length.get(shape.length, implementation), torch.matmul)
+        fault = _fault(implementation, shape.length)
+        if fault == "absent":
+            raise Unsupported(f"libfrail 2.0 has no kernel for {shape.length} positions")
+        return FAULTS.get(fault, torch.matmul)
 
     def cost(self, implementation, shape, scope, *, phase, dtype):
         honest = super().cost(implementation, shape, scope, phase=phase, dtype=dtype)
-        fault = BY_LENGTH.get(implementation, {}).get(shape.length)
-        said = {"endless": {"flops": ENDLESS_FLOPS}, "needs": {"need_bytes": MORE_THAN_ANY_MACHINE_BYTES}}
-        return honest.model_copy(update=said.get(fault, {}))
+        claims = {"endless": {"flops": 1e18}, "boundless": {"need_bytes": 2.0**60}}
+        return honest.model_copy(update=claims.get(_fault(implementation, shape.length), {}))
+
+
+def _fault(implementation, length):
+    if implementation == "late_gradient" and length <= LATE:
+        return None
+    if implementation == "by_length" and length > LATE_OUTPUT:
+        return "late_output"
+    return BY_LENGTH[implementation].get(length) if implementation in BY_LENGTH else implementation
 
 
 def prints(x, weight):
     """Writes where the pipe to the parent was, from Python, from C, and past both."""
     print("python says hello")
+    sys.stdout.flush()
     ctypes.CDLL(None).puts(b"c says hello")
     ctypes.CDLL(None).fflush(None)
     os.write(1, b"a descriptor says hello\n")
@@ -100,19 +119,19 @@ def prints(x, weight):
 
 
 def raises(x, weight):
-    """Raises, naming a file and the machine."""
-    raise ValueError(f"{socket.gethostname()} has no {Path.home()}/secret/table.bin")
+    """Raises, naming a person and a file of theirs."""
+    raise ValueError(f"{getpass.getuser()} has no {Path(__file__).resolve()}")
 
 
 def aborts(x, weight):
     """Ends the process from C, after a last word."""
-    sys.stderr.write(f"frail: {socket.gethostname()} cannot read {Path(__file__).resolve()}\n")
+    sys.stderr.write(f"frail: {getpass.getuser()} cannot read {Path(__file__).resolve()}\n")
     sys.stderr.flush()
     os.abort()
 
 
 def hangs(x, weight):
-    """Calls into C and never comes back; no other thread of Python runs meanwhile."""
+    """Calls into C and never comes back; no thread of Python runs meanwhile."""
     ctypes.PyDLL(None).pause()
 
 
@@ -122,19 +141,25 @@ def poisons(x, weight):
     return torch.where(torch.arange(y.numel()).view_as(y) == y.numel() // 2, torch.nan, y)
 
 
+_KEPT: list[Tensor] = []
+
+
 def leaks(x, weight):
     """Keeps every result."""
-    KEPT.append(x @ weight)
-    return KEPT[-1]
+    _KEPT.append(x @ weight)
+    return _KEPT[-1]
+
+
+_REMEMBERED: list[Tensor] = []
 
 
 def remembers(x, weight):
     """Does the work once and then hands the same result out, where nobody asks for gradients."""
     if torch.is_grad_enabled():
         return x @ weight
-    if not (REMEMBERED and REMEMBERED[0] is x):
-        REMEMBERED[:] = [x, x @ weight]
-    return REMEMBERED[1]
+    if not (_REMEMBERED and _REMEMBERED[0] is x):
+        _REMEMBERED[:] = [x, x @ weight]
+    return _REMEMBERED[1]
 
 
 def exhausts(x, weight):
@@ -171,22 +196,7 @@ def late_gradient(x, weight):
     return _LateGradient.apply(x) @ weight
 
 
-KEPT = []
-REMEMBERED = []
-LATE = 32768
-LATE_OUTPUT = 4096
-FAULTS = {f.__name__: f for f in (prints, raises, aborts, hangs, poisons, leaks, remembers, exhausts)}
-BY_LENGTH = {
-    "by_length": {
-        128: "prints",
-        192: "absent",
-        256: "raises",
-        320: "aborts",
-        384: "hangs",
-        448: "poisons",
-        640: "leaks",
-        768: "endless",
-        4096: "remembers",
-    },
-    "hungry": {512: "exhausts", 2048: "needs"},
+FAULTS = {
+    fault.__name__: fault
+    for fault in (prints, raises, aborts, hangs, poisons, leaks, remembers, exhausts, late_output, late_gradient)
 }

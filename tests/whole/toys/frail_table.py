@@ -1,4 +1,4 @@
-"""The table lines of somebody's package: one operator that is sound, and one whose implementations fail, each its way."""
+"""The table lines of somebody's package: one operator that is sound, and one whose implementations fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SOUND = OperatorEntry(
 )
 FRAIL = OperatorEntry(
     target="frail:Frail",
-    implementations=("plain", "by_length", "hungry", "late_gradient", "poisons", "aborts", "absent"),
+    implementations=("plain", "by_length", "hungry", "late_gradient", "poisons", "aborts"),
     family="toy",
     exponent=1.0,
     paper="none, a toy of the tests",
