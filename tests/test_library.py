@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
         for record in records:
             journal.append([make_check(record.point), CostLine(point=record.point, cost=make_cost(record.point))])
             journal.append([record.memory, *record.visits])
-        journal.append([EndLine(complete=True, reason="everything asked for was measured", elapsed_s=1.0)])
+        journal.append([EndLine(complete=True, reason="nothing is left to measure", elapsed_s=1.0)])
     return path
 
 

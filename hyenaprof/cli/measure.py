@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hyenaprof.cli import options as o
+from hyenaprof.errors import ScenarioError
 
 if TYPE_CHECKING:
     from hyenaprof.records.store import Run
@@ -169,6 +170,11 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
         "threads": threads,
     }
     page = o.scenario_of(scenario, flags, prefix="crossover-")
+    if page.rounds is not None:
+        raise ScenarioError(
+            f"rounds: {page.rounds} and crossover do not go together",
+            hint="take `rounds` out: it makes as many as it needs",
+        )
     from hyenaprof.running.runner import SweepRequest
     from hyenaprof.units import parse_fraction
 
@@ -193,7 +199,7 @@ def _show_plan(request: SweepRequest) -> None:
     from hyenaprof.cli.tables import plan_table
     from hyenaprof.running.dryrun import plan_of
 
-    Console().print(plan_table(plan_of(request)))
+    Console().print(plan_table(plan_of(request), budget_s=request.scenario.budget))
 
 
 def _measure(request: SweepRequest) -> tuple[Run, bool]:

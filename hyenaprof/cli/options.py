@@ -14,6 +14,7 @@ from hyenaprof.errors import ScenarioError, did_you_mean
 if TYPE_CHECKING:
     from hyenaprof.records.scenario import Scenario
 
+_PLACEHOLDER: dict[str, dict[str, str]] = {"hyena": {}}
 Raw = dict[str, Any]  # a scenario's mapping before it is validated
 
 PLAN, HOW = "What is measured", "How it is measured"
@@ -143,6 +144,7 @@ def scenario_of(
         place = path.name
     overlay(raw, flags)
     if "operators" not in raw:
+        scenario_from({**raw, "operators": _PLACEHOLDER}, source=place, lines=lines)  # what else is wrong comes first
         raise ScenarioError("nothing to measure", hint="give --ops hyena,flash, or a scenario (`hyenaprof list`)")
     if source is None:
         raw["name"] = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", str(name)) for name in raw["operators"])[:60]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hyenaprof.errors import ScenarioError, did_you_mean
+from hyenaprof.errors import JournalError, ScenarioError, did_you_mean
 
 FIGURE_FORMATS = ("pdf", "png", "svg")
 
@@ -35,6 +35,8 @@ def report(
 
     prints = _print_formats(figures)
     loaded = load_run(run)
+    if not loaded.headers:
+        raise JournalError("the journal is empty: nothing was measured yet", hint="sweep again, it goes on from there")
     console = Console()
     for warning in loaded.warnings:
         typer.secho(f"warning: {warning}", fg=typer.colors.YELLOW, err=True)

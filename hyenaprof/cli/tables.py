@@ -64,13 +64,15 @@ def scenario_table(scenarios: Mapping[str, Path]) -> RenderableType:
     return table
 
 
-def plan_table(plan: Sequence[PlannedVisit]) -> RenderableType:
+def plan_table(plan: Sequence[PlannedVisit], *, budget_s: float) -> RenderableType:
     """Points in the order of the first round, with predicted seconds; all of it is prediction."""
     table = Table(title="plan, in the order of the first round; times are predicted", title_justify="left", box=None)
     for title in ("operator", "read", "L", "one call", "first rounds", "memory", "rests on"):
         table.add_column(title, justify="right" if title in {"L", "one call", "first rounds", "memory"} else "left")
+    spent_s = 0.0
     for visit in plan:
         points = visit.iteration.points
+        spent_s += visit.rounds_s
         table.add_row(
             Text(points[0].label),
             "+".join(point.phase for point in points),
@@ -79,6 +81,9 @@ def plan_table(plan: Sequence[PlannedVisit]) -> RenderableType:
             format_duration(visit.rounds_s),
             format_bytes(visit.need_bytes),
             "visits" if visit.measured else "formula",
+            style=None if spent_s <= budget_s else "dim",
         )
-    total_s = sum(visit.rounds_s for visit in plan)
-    return Group(table, f"in all about {format_duration(total_s)}, before precision and crossovers are refined")
+    total = f"in all about {format_duration(spent_s)}, before precision and crossovers are refined"
+    if spent_s > budget_s:
+        total += f"; what goes past the budget of {format_duration(budget_s)} will be left out as over budget"
+    return Group(table, total)

@@ -25,6 +25,8 @@ class HeaderLine(JournalLine):
     fingerprint: Fingerprint
     started_at: float
     """Seconds since the epoch, UTC."""
+    scenario: str | None = None
+    """The scenario's YAML, so that the journal alone tells what was asked."""
 
 
 class DeviceState(OnDisk):

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from hyenaprof.errors import OperatorError, did_you_mean
+from hyenaprof.errors import OperatorError, Unsupported, did_you_mean
 from hyenaprof.model import Cost, DType, OptionValue, Phase, Scope, Shape
 from hyenaprof.operators import OperatorEntry, entry_of
 
@@ -183,10 +183,10 @@ def of_phase(phase: Phase, *, forward: float, backward: float) -> float:
     """What a phase takes in all; training is one forward and one backward.
 
     Raises:
-        OperatorError: The phase is decode, which no operator here counts.
+        Unsupported: The phase is decode, which no operator here has.
     """
     if phase is Phase.DECODE:
-        raise OperatorError("the phase decode has no cost model", hint="choose forward, backward or training")
+        raise Unsupported("no phase decode")
     return {Phase.FORWARD: forward, Phase.BACKWARD: backward}.get(phase, forward + backward)
 
 

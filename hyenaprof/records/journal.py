@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from hyenaprof.errors import JournalError
-from hyenaprof.model import LINES, JournalLine
+from hyenaprof.model import LINES, SCHEMA_VERSION, JournalLine
 
 NAME = "journal.jsonl"
 
@@ -25,12 +26,14 @@ def read_journal(path: Path) -> tuple[tuple[JournalLine, ...], tuple[str, ...]]:
         The lines in order, and warnings: a torn last line, as a kill may leave it, is dropped with one.
 
     Raises:
-        JournalError: The file cannot be read, or a line that is not the last is corrupt; it is named by number.
+        JournalError: The file cannot be read, a newer hyenaprof wrote it, or a line that is not the last is corrupt; it
+            is named by number.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise JournalError(f"cannot read {path.name}: {error.strerror}", hint="give a run's folder") from None
+    _refuse_newer(raw.partition(b"\n")[0])
     whole, _, torn = raw.rpartition(b"\n")
     lines = tuple(_parse(line, number) for number, line in enumerate(whole.split(b"\n"), 1) if line.strip())
     if not torn:
@@ -39,6 +42,20 @@ def read_journal(path: Path) -> tuple[tuple[JournalLine, ...], tuple[str, ...]]:
         return (*lines, LINES.validate_json(torn)), ()
     except ValidationError:
         return lines, (f"{path.name}: the last line was torn and is dropped; the visit under way was lost",)
+
+
+def _refuse_newer(first: bytes) -> None:
+    """Raises where the first line, a header, was written by a later schema: its lines would look corrupt."""
+    try:
+        header = json.loads(first)
+        version = header.get("schema_version") if isinstance(header, dict) else None
+    except ValueError:
+        return
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise JournalError(
+            f"{NAME} has schema version {version}, this hyenaprof reads up to {SCHEMA_VERSION}",
+            hint="it was written by a newer hyenaprof: upgrade this one",
+        )
 
 
 def _parse(line: bytes, number: int) -> JournalLine:

@@ -314,24 +314,27 @@ def read_yaml(path: Path) -> tuple[Raw, dict[str, int]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        raw = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(
             f"cannot read scenario {path.name}: {type(error).__name__}", hint="check the path"
         ) from None
+    return _parsed(text, path.name)
+
+
+def _parsed(text: str, name: str) -> tuple[Raw, dict[str, int]]:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none; nesting without end
         detail = " ".join(str(error).split())
-        raise ScenarioError(
-            f"{path.name} is not valid YAML: {detail}", hint="compare it with a shipped scenario"
-        ) from None
+        raise ScenarioError(f"{name} is not valid YAML: {detail}", hint="compare it with a shipped scenario") from None
     if not isinstance(raw, dict) or not isinstance(node, yaml.MappingNode):
-        raise ScenarioError(f"{path.name} holds no mapping", hint="a scenario begins with `operators:`")
+        raise ScenarioError(f"{name} holds no mapping", hint="a scenario begins with `operators:`")
     lines: dict[str, int] = {}
     for key, _ in node.value:
         if key.value in lines:
             raise ScenarioError(
-                f"key {key.value!r} stands twice in {path.name}, in lines {lines[key.value]} and {key.start_mark.line + 1}",
+                f"key {key.value!r} stands twice in {name}, in lines {lines[key.value]} and {key.start_mark.line + 1}",
                 hint="keep one of them",
             )
         lines[str(key.value)] = key.start_mark.line + 1
@@ -347,3 +350,13 @@ def load_scenario(path: Path, *, context: Mapping[str, str] | None = None) -> Sc
     raw, lines = read_yaml(path)
     raw.setdefault("name", path.stem)
     return scenario_from(raw, source=path.name, lines=lines, context=context)
+
+
+def scenario_as_written(text: str) -> Scenario:
+    """Reads the page that a journal's header holds.
+
+    Raises:
+        ScenarioError: The first thing wrong.
+    """
+    raw, lines = _parsed(text, "the journal's header")
+    return scenario_from(raw, source="the journal's header", lines=lines, context=AS_WRITTEN)

@@ -19,7 +19,7 @@ from hyenaprof.model import (
     Record,
 )
 from hyenaprof.records import journal
-from hyenaprof.records.scenario import AS_WRITTEN, Scenario, load_scenario
+from hyenaprof.records.scenario import AS_WRITTEN, Scenario, load_scenario, scenario_as_written
 from hyenaprof.records.tables import assemble
 
 _L = TypeVar("_L", bound=JournalLine)
@@ -71,7 +71,15 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     if not (path / journal.NAME).is_file():
         raise JournalError(f"no run in {path.name or str(folder)!r}", hint="a run's folder holds journal.jsonl")
     lines, warnings = journal.read_journal(path / journal.NAME)
-    return run_of(load_scenario(path / SCENARIO, context=AS_WRITTEN), lines, folder=path, warnings=warnings)
+    return run_of(_scenario_of(path, lines), lines, folder=path, warnings=warnings)
+
+
+def _scenario_of(folder: Path, lines: tuple[JournalLine, ...]) -> Scenario:
+    """The run's page, from the journal's own header where the file is gone."""
+    told = next((header.scenario for header in _of(HeaderLine, lines) if header.scenario), None)
+    if told is not None and not (folder / SCENARIO).exists():
+        return scenario_as_written(told)
+    return load_scenario(folder / SCENARIO, context=AS_WRITTEN)
 
 
 def run_of(
@@ -130,17 +138,24 @@ def _holds_run(folder: Path, scenario: Scenario) -> bool:
         raise JournalError(f"{folder.name} is a file", hint="name a folder with --out")
     if not folder.exists():
         return False
-    begun = (folder / journal.NAME).exists()
-    if not begun and any(entry.name not in _OURS for entry in folder.iterdir()):
+    begun = (folder / journal.NAME).exists() and (folder / journal.NAME).stat().st_size > 0
+    if not begun and any(entry.name not in {*_OURS, journal.NAME} for entry in folder.iterdir()):
         raise JournalError(f"{folder.name} holds something that is no run", hint="name an empty folder with --out")
     if begun or (folder / SCENARIO).exists():
-        page = load_scenario(folder / SCENARIO, context=AS_WRITTEN)
+        page = _scenario_of(folder, _header_of(folder))
         if page.hash != scenario.hash:
             raise JournalError(
                 f"{folder.name} holds another scenario's run ({page.name})",
                 hint="name another folder with --out; nothing was overwritten",
             )
     return begun
+
+
+def _header_of(folder: Path) -> tuple[JournalLine, ...]:
+    """The journal's first line alone, where the page is gone and it must tell what was asked."""
+    if (folder / SCENARIO).exists():
+        return ()
+    return journal.read_journal(folder / journal.NAME)[0][:1]
 
 
 def begin_folder(folder: Path, scenario: Scenario) -> None:

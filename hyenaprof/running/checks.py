@@ -29,6 +29,9 @@ class Bench(Protocol):
     def with_gradients(self) -> bool:
         """Whether any phase that is read runs the backward pass."""
 
+    def lose(self, side: Side) -> None:
+        """Forgets the side's worker, dead or not to be trusted any more."""
+
     def limit_s(self, wanted_s: float) -> float:
         """Seconds that a request may take."""
 
@@ -54,6 +57,7 @@ class Checks:
         self._bench = bench
         self._done: dict[Point, CheckLine] = {check.point: check for check in standing}
         self._refused: dict[Point, Refused] = {}
+        self._given_up: set[Point] = set()
 
     def verify(self, iteration: Iteration) -> None:
         """Holds an implementation against its float64 definition at a short odd length, once a run.
@@ -70,10 +74,12 @@ class Checks:
         if small not in self._done:
             self._bench.display.note(f"verifying {small.label} against its float64 definition")
             try:
-                self._ask(iteration.side, Verify(point=small), limit_s=self._bench.patience_s(CHECK_LIMIT_S))
+                self._ask_twice(iteration.side, Verify(point=small), limit_s=self._bench.patience_s(CHECK_LIMIT_S))
             except Refused as refused:
-                self._refused[small] = Refused.of(refused.outcome, refused.reason)
-                raise
+                told = refused.outcome is Outcome.UNSUPPORTED
+                reason = refused.reason if told else f"while being verified: {refused.reason}"
+                self._refused[small] = Refused.of(refused.outcome, reason)
+                raise self._refused[small] from refused
         if not self._done[small].passed:
             raise wrong(self._done[small])
 
@@ -86,16 +92,53 @@ class Checks:
             left_s: Seconds left of the budget.
             limit_s: Seconds after which the worker is killed.
 
+        A check that cannot be made (out of memory, too long, a crash) says nothing of the point: it is noted, no more.
+
         Raises:
-            Refused: It is wrong there, or could not be checked.
+            Refused: It is wrong there.
         """
         core = self._as_checked(iteration, scope=Scope.CORE)
+        if core in self._given_up:
+            return
         if core not in self._done:
             if CHECK_CALLS * call_s > min(AT_LENGTH_LIMIT_S, left_s / 4):
                 return
-            self._ask(iteration.side, Verify(point=core, at_length=True), limit_s=limit_s)
+            try:
+                self._ask(iteration.side, Verify(point=core, at_length=True), limit_s=limit_s)
+            except Refused as refused:
+                if refused.outcome is Outcome.INCORRECT:
+                    raise
+                self._give_up(iteration.side, core, refused)
+                return
         if not self._done[core].passed:
             raise wrong(self._done[core])
+
+    def _give_up(self, side: Side, core: Point, refused: Refused) -> None:
+        self._given_up.add(core)
+        if refused.worker_lost:
+            self._bench.lose(side)
+        self._bench.display.note(f"{core.label} L={core.shape.length}: not checked at this length: {refused.reason}")
+
+    def _ask_twice(self, side: Side, request: Verify, *, limit_s: float) -> None:
+        """Asks once more where the worker died: whatever killed it need not have been the operator."""
+        try:
+            self._ask(side, request, limit_s=limit_s)
+        except Refused as refused:
+            if not refused.worker_lost:
+                raise
+            self._bench.lose(side)
+            if refused.outcome is not Outcome.CRASHED:
+                raise Refused.of(refused.outcome, refused.reason) from refused
+            self._bench.display.note(f"{request.point.label}: {refused.reason}; once more with a new worker")
+            self._ask_last(side, request, limit_s=limit_s)
+
+    def _ask_last(self, side: Side, request: Verify, *, limit_s: float) -> None:
+        try:
+            self._ask(side, request, limit_s=limit_s)
+        except Refused as refused:
+            if refused.worker_lost:
+                self._bench.lose(side)
+            raise
 
     def _ask(self, side: Side, request: Verify, *, limit_s: float) -> None:
         check = (

@@ -79,8 +79,10 @@ def _fastest(session: Session, name: str, choice: OperatorChoice, pythons: Mappi
             if refused.worker_lost:
                 session.workers.drop(iteration.side)
             rejected[implementation] = f"{refused.outcome}: {refused.reason}"
-    best = min(trials_s, key=trials_s.__getitem__) if trials_s else entry_of(name).implementations[0]
-    fingerprint_id = session.worker(_side(name, best, choice, pythons)).hello.fingerprint.id
+    if not trials_s:  # each is closed with its own reason as soon as a length is opened
+        return entry_of(name).implementations[0]
+    best = min(trials_s, key=trials_s.__getitem__)
+    fingerprint_id = session.fingerprint_id(_side(name, best, choice, pythons))
     line = ChoiceLine(
         operator=name, implementation=best, trial_s=trials_s, rejected=rejected, fingerprint_id=fingerprint_id
     )
@@ -104,6 +106,6 @@ def _time(session: Session, iteration: Iteration) -> float:
     answer = session.worker(iteration.side).ask(
         Measure(points=points, round=0, order=0, rules=TRIAL_RULES),
         MeasureAnswer,
-        limit_s=session.patience_s(TRIAL_LIMIT_S),
+        limit_s=session.limit_s(session.patience_s(TRIAL_LIMIT_S)),
     )
     return median(answer.visits[-1].clean_s)

@@ -92,6 +92,10 @@ class Ledger:
             return self._hints_s[iteration.call_point.id]
         return self.predicted_s(iteration)
 
+    def has_seen(self, iteration: Iteration) -> bool:
+        """Whether any length of the iteration's curve was measured, so that a prediction rests on something."""
+        return bool(self._curve_s(iteration.call_point.curve))
+
     def predicted_s(self, iteration: Iteration) -> float:
         """Seconds of one call, predicted from the fastest clean visits at other lengths and the analytic cost."""
         point = iteration.call_point

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from hyenaprof.analysis.refinement import more_rounds
 from hyenaprof.analysis.stats import summarise
-from hyenaprof.model import Crossover, Visit
+from hyenaprof.model import Crossover, Curve, Visit
 from hyenaprof.pipe import VisitRules
 from hyenaprof.running.ledger import Ledger, visit_wall_s
-from hyenaprof.running.plan import Iteration, Pairing
+from hyenaprof.running.plan import Iteration, Pairing, Setting
 from hyenaprof.units import format_duration
 
 BREADTH_ROUNDS = 3
 CROSSOVER_ROUNDS = 5
+CROSSOVER_SHARE = 0.25
+"""Share of the budget that breadth leaves to the crossovers: lengths that only one side reaches come after them."""
 MOST_ROUNDS = 20
 CROSSOVER_PRECISION = 2.0
 """A crossover is precise enough at this many times the points' precision (half-width over length)."""
@@ -65,6 +67,7 @@ def _steady(visits: tuple[Visit, ...], precision: float) -> bool:
 class Crossing:
     """A length, in tokens, beside a crossover that is not precise enough yet, and the iteration it was seen in."""
 
+    setting: Setting
     length: int
     with_gradients: bool
 
@@ -77,7 +80,7 @@ def unsettled(crossovers: Iterable[Crossover], *, precision: float) -> frozenset
         precision: Half-width asked for of a crossover's interval, over its length.
     """
     return frozenset(
-        Crossing(length, crossover.challenger.phase.has_gradients)
+        crossing_at(length, crossover.challenger)
         for crossover in crossovers
         for length in more_rounds(crossover, precision=precision)
     )
@@ -91,7 +94,10 @@ def wanting(
     crossing: Collection[Crossing],
     between: Collection[Crossing] = (),
 ) -> tuple[Pairing, ...]:
-    """Pairings that another round would improve: those around a crossover first, then the cheapest.
+    """Pairings that another round would improve: those around an unsettled crossover alone, else the cheapest first.
+
+    Short rounds around a crossover settle it while the budget lasts; with every imprecise point beside them a round of
+    the default sweep takes 100 s, and the crossover had one round of its own (2-core CPU, 10 minutes).
 
     Args:
         pairings: Those that were begun.
@@ -107,18 +113,21 @@ def wanting(
         )
         return _rounds(pairing, ledger) < most
 
-    around = [p for p in pairings if is_around(p)]
-    imprecise = [
-        p
-        for p in pairings
-        if p not in around and not all(precise(it, ledger, precision=precision) for it in p.iterations)
-    ]
-    return (*around, *sorted(imprecise, key=lambda p: _call_s(p, ledger)))
+    if around := tuple(p for p in pairings if is_around(p)):
+        return around
+    imprecise = [p for p in pairings if not all(precise(it, ledger, precision=precision) for it in p.iterations)]
+    return tuple(sorted(imprecise, key=lambda p: _call_s(p, ledger)))
 
 
 def crossing_of(pairing: Pairing) -> Crossing:
     """The pairing's length and kind of iteration."""
-    return Crossing(pairing.length, pairing.iterations[0].with_gradients)
+    return Crossing(pairing.setting, pairing.length, pairing.iterations[0].with_gradients)
+
+
+def crossing_at(length: int, curve: Curve) -> Crossing:
+    """A length of a curve's setting, and the kind of iteration that its phase is read from."""
+    setting = Setting(curve.scope, curve.batch, curve.width, curve.heads, curve.dtype)
+    return Crossing(setting, length, curve.phase.has_gradients)
 
 
 def _rounds(pairing: Pairing, ledger: Ledger) -> int:
@@ -161,8 +170,12 @@ def leads_at_shortest(crossovers: Iterable[Crossover], shortest: int) -> bool:
     return any(c.comparisons and c.comparisons[0].length == shortest and c.comparisons[0].ratio > 1 for c in crossovers)
 
 
-def over_budget_reason(predicted_s: float, left_s: float) -> str:
-    """Says why a point was left out."""
-    return (
-        f"one call is predicted to take {format_duration(predicted_s)}; {format_duration(max(0.0, left_s))} were left"
-    )
+def over_budget_reason(need_s: float, left_s: float) -> str:
+    """Says why a point was left out.
+
+    Args:
+        need_s: Predicted seconds of its first visit, memory pass and check included.
+        left_s: Seconds that were left at the end.
+    """
+    left = format_duration(max(0.0, left_s))
+    return f"its first visit is predicted to take about {format_duration(need_s)}, with {left} of the budget left"

@@ -67,16 +67,21 @@ def _measured(request: SweepRequest, display: Display) -> Path:
         display.note(f"going on with {folder}: {visits} visits stand in its journal")
         for warning in standing.warnings:
             display.warn(warning)
-    session = Session(
-        request.scenario,
-        folder,
-        standing=standing,
-        lines=lines,
-        display=display,
-        first_side=first,
-        timeout_s=request.timeout_s,
-        force=request.force,
-    )
+    try:
+        session = Session(
+            request.scenario,
+            folder,
+            standing=standing,
+            lines=lines,
+            display=display,
+            first_side=first,
+            timeout_s=request.timeout_s,
+            force=request.force,
+        )
+    except KeyboardInterrupt:
+        if standing is None:
+            raise
+        raise Interrupted(folder) from None
     try:
         sides = chosen_sides(session, standing, pythons)
         session.know_ceilings(sides[0], standing)

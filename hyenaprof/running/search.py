@@ -49,7 +49,7 @@ class Search(Sweep):
         crossing = rounds.unsettled(crossovers, precision=self._precision)
         if crossing:
             self._open_between(crossovers)
-        ends = {rounds.Crossing(length, c.challenger.phase.has_gradients) for c in crossovers for length in _telling(c)}
+        ends = {rounds.crossing_at(length, c.challenger) for c in crossovers for length in _telling(c)}
         return tuple(
             pairing
             for pairings in self._pairings.values()
@@ -70,7 +70,11 @@ class Search(Sweep):
         return any(self._ledger.rounds(it) < wanted for it in live)
 
     def _complete(self) -> bool:
-        return not rounds.unsettled(self._crossovers(), precision=self._precision)
+        crossovers = self._crossovers()
+        measured = crossovers and all(crossover.comparisons for crossover in crossovers)
+        settled = not rounds.unsettled(crossovers, precision=self._precision)
+        found = bool(measured) and all(crossover.flips for crossover in crossovers)
+        return bool(measured) and settled and not self._cut and (found or not self._left_out)
 
     def _tell(self) -> None:
         """The bracket as it stands, whenever it has moved."""

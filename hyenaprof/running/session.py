@@ -7,20 +7,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import hyenaprof
-from hyenaprof.errors import DeviceError, FingerprintError
+from hyenaprof.errors import DeviceError, WorkerError
 from hyenaprof.model import (
     CeilingsLine,
     CostLine,
     DType,
     EndLine,
-    Fingerprint,
     HeaderLine,
     JournalLine,
     Outcome,
     Point,
     SkipLine,
     Visit,
-    label_of,
 )
 from hyenaprof.pipe import (
     CeilingsAnswer,
@@ -38,14 +36,17 @@ from hyenaprof.records.journal import NAME, Journal
 from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import WORKER_LOG, Run, abandon_folder, begin_folder
 from hyenaprof.running.checks import Checks
+from hyenaprof.running.identity import refuse_another, refuse_mixture
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.locks import DeviceLock
+from hyenaprof.running.logs import scrub_log
 from hyenaprof.running.plan import Iteration
 from hyenaprof.running.progress import Display
 from hyenaprof.running.workers import Refused, Side, Worker, Workers
-from hyenaprof.scrub import scrub
 from hyenaprof.units import format_bytes, format_duration
 
+LONGEST_WARMED_S = 5.0
+"""Longer calls are warmed up once a run, by the memory pass before their first visit, and memory is made present."""
 GRACE = 1.15
 """A session may pass its budget by this factor to end the visit under way; then it is killed."""
 LEAST_LIMIT_S = 60.0
@@ -88,7 +89,7 @@ class Session:
         self.folder = folder
         self.display = display
         self.force = force
-        self.ledger = Ledger(line for line in lines if not (force and isinstance(line, SkipLine) and line.inferred))
+        self.ledger = Ledger(line for line in lines if not _tried_again(line, force=force))
         self._timeout_s = timeout_s
         self._begun_s = time.monotonic()
         self._standing = standing
@@ -101,6 +102,7 @@ class Session:
         self.ceilings: CeilingsLine | None = None
         self._fingerprint_ids: dict[Side, str] = {}
         hello = self._first_hello(first_side)
+        self._first_id = hello.fingerprint.id
         self.device = hello.device_kind
         self.available_bytes = hello.available_bytes
         self.dtypes = tuple(
@@ -123,7 +125,7 @@ class Session:
     def _first_hello(self, side: Side) -> HelloAnswer:
         try:
             hello = self.workers.get(side).hello
-            self._refuse_another(hello.fingerprint)
+            refuse_another(self._standing, hello.fingerprint)
         except BaseException as error:
             self.close()
             if isinstance(error, DeviceError) and self._made:
@@ -169,32 +171,35 @@ class Session:
         """The side's worker of this round, its fingerprint in the journal.
 
         Raises:
+            Refused: It cannot be started.
             FingerprintError: The run that is resumed holds visits of this side on another fingerprint.
         """
-        worker = self.workers.get(side)
+        try:
+            worker = self.workers.get(side)
+        except WorkerError as error:
+            raise Refused.of(Outcome.CRASHED, error.message) from error
         if worker.hello.fingerprint.id not in self._known:
-            self._refuse_mixture(side, worker.hello.fingerprint)
+            refuse_mixture(self._standing, side, worker.hello.fingerprint)
         self._note_header(worker.hello)
         self._fingerprint_ids[side] = worker.hello.fingerprint.id
         return worker
 
-    def _refuse_another(self, here: Fingerprint) -> None:
-        if self._standing and self._standing.headers and here.id not in self._known:
-            raise _other_fingerprint(self._standing.headers[0].fingerprint, here)
-
-    def _refuse_mixture(self, side: Side, here: Fingerprint) -> None:
-        if self._standing is None:
-            return
-        label = label_of(side.operator, side.implementation, side.options)
-        for record in self._standing.records:
-            if record.visits and record.point.label == label:
-                raise _other_fingerprint(self._standing.fingerprints[record.fingerprint_id], here)
+    def lose(self, side: Side) -> None:
+        """Forgets the side's worker, dead or not to be trusted any more."""
+        self.workers.drop(side)
 
     def _note_header(self, hello: HelloAnswer, *, begin: bool = False) -> None:
         if begin or hello.fingerprint.id not in self._known:
             self._known.add(hello.fingerprint.id)
             self.write(
-                [HeaderLine(hyenaprof=hyenaprof.__version__, fingerprint=hello.fingerprint, started_at=time.time())]
+                [
+                    HeaderLine(
+                        hyenaprof=hyenaprof.__version__,
+                        fingerprint=hello.fingerprint,
+                        started_at=time.time(),
+                        scenario=self.scenario.to_yaml(),
+                    )
+                ]
             )
             for warning in hello.warnings:
                 self.display.warn(warning)
@@ -226,9 +231,12 @@ class Session:
             self.ledger.know_cost(point, cost)
 
     def fingerprint_id(self, side: Side) -> str:
-        """The fingerprint that the side's workers have."""
+        """The fingerprint that the side's workers have; the run's own where none of them can be started."""
         if side not in self._fingerprint_ids:
-            self.worker(side)
+            try:
+                self.worker(side)
+            except Refused:
+                return self._first_id
         return self._fingerprint_ids[side]
 
     def skip(
@@ -283,6 +291,7 @@ class Session:
             worker = self.worker(iteration.side)
             if first:
                 self._before_first(worker, iteration, points, point_limit_s)
+                worker = self.worker(iteration.side)
             rules = self.rules.model_copy(update={"warm_calls": self._warms_up(iteration)})
             answer = worker.ask(
                 Measure(points=points, round=round_, order=order, rules=rules, ceilings=self.ceilings),
@@ -308,8 +317,8 @@ class Session:
             self.display.failed(iteration, failed.outcome, failed.reason or "")
 
     def _warms_up(self, iteration: Iteration) -> bool:
-        """A call longer than the window is warmed up once a run: the memory pass before its first visit was that."""
-        return self.ledger.call_s(iteration) <= self.rules.window_s
+        """A call of some seconds is warmed up in every visit: in a fresh process its first call takes up to twice as long."""
+        return self.ledger.call_s(iteration) <= LONGEST_WARMED_S
 
     def _before_first(self, worker: Worker, iteration: Iteration, points: tuple[Point, ...], limit_s: float) -> None:
         """Peak memory and costs, before a point's first visit."""
@@ -355,31 +364,13 @@ class Session:
     def close(self) -> None:
         """Ends the workers, scrubs what they printed, and lets go of journal and device."""
         self.workers.kill()
-        _scrub_log(self.folder / WORKER_LOG)
+        scrub_log(self.folder / WORKER_LOG)
         self._journal.close()
         self._lock.release()
 
 
-def _scrub_log(log: Path) -> None:
-    """Takes paths and names out of a log; workers write it themselves, some of it as they die."""
-    if not log.is_file():
-        return
-    text = log.read_text(encoding="utf-8", errors="replace")
-    clean = scrub(text)
-    if clean != text:
-        whole = log.with_name(f"{log.name}.part")
-        whole.write_text(clean, encoding="utf-8")
-        whole.replace(log)
-
-
-def _other_fingerprint(there: Fingerprint, here: Fingerprint) -> FingerprintError:
-    differences = [
-        f"{part}.{key}: {getattr(there, part).get(key)} there, {getattr(here, part).get(key)} here"
-        for part in ("machine", "software", "protocol")
-        for key in sorted({*getattr(there, part), *getattr(here, part)})
-        if getattr(there, part).get(key) != getattr(here, part).get(key)
-    ]
-    shown = "; ".join(differences[:4]) + (f"; and {len(differences) - 4} more" if len(differences) > 4 else "")
-    return FingerprintError(
-        f"the run was begun on another fingerprint: {shown}", hint="begin a new run with --fresh, or name another --out"
-    )
+def _tried_again(line: JournalLine, *, force: bool) -> bool:
+    """Whether a resumed run tries again what this line says was not timed."""
+    if not isinstance(line, SkipLine):
+        return False
+    return (force and line.inferred) or line.outcome in {Outcome.CRASHED, Outcome.TIMEOUT}

@@ -62,7 +62,7 @@ class Sweep:
         for point in self._ledger.visited():
             length = point.shape.length
             if length not in lengths and length > lengths[0]:
-                self._between.add(rounds.Crossing(length, point.phase.has_gradients))
+                self._between.add(rounds.crossing_at(length, point.curve))
             if length not in lengths:
                 self._open(length)
 
@@ -184,7 +184,8 @@ class Sweep:
         need_s = rounds.still_needed_s([iteration], self._ledger, session.rules, rounds=rounds_wanted)
         committed_s = rounds.still_needed_s(begun, self._ledger, session.rules, rounds=rounds_wanted)
         session.display.clock(session.left_s, committed_s + need_s + starts_s)
-        if not self._ledger.rounds(iteration) and committed_s + need_s + starts_s > session.left_s:
+        kept_s = rounds.CROSSOVER_SHARE * session.scenario.budget if self._refine else 0.0
+        if not self._ledger.rounds(iteration) and committed_s + need_s + starts_s + kept_s > session.left_s:
             self._left_out[iteration] = self._ledger.call_s(iteration)
             return False
         return self._fits(iteration)
@@ -241,7 +242,7 @@ class Sweep:
     def _open_between(self, crossovers: Sequence[Crossover]) -> None:
         for crossover in crossovers:
             for length in next_lengths(crossover, multiple=REFINE_MULTIPLE):
-                asked = rounds.Crossing(length, crossover.challenger.phase.has_gradients)
+                asked = rounds.crossing_at(length, crossover.challenger)
                 if asked not in self._between:
                     self._between.add(asked)
                     self._session.display.note(f"{crossover.challenger.phase}: refining the crossover at {length}")
@@ -260,27 +261,41 @@ class Sweep:
         """Points over the budget are tried again with the time that is left, cheapest first, if only for one visit."""
         for iteration in sorted(self._left_out, key=self._left_out.__getitem__):
             if self._ledger.open_points(iteration) and self._fits(iteration):
-                self._visit(iteration, self._ledger.next_round([iteration]), 0)
+                self._visit(iteration, self._ledger.next_round(self._pairing_of(iteration).iterations), 0)
+
+    def _pairing_of(self, iteration: Iteration) -> Pairing:
+        return next(p for p in self._pairings[iteration.length] if iteration in p.iterations)
 
     # -- the end
 
     def _finish(self) -> None:
         session = self._session
-        for iteration, predicted_s in self._left_out.items():
+        for iteration, call_s in self._left_out.items():
             points = [p for p in self._ledger.open_points(iteration) if not self._ledger.visits(p)]
             if points:
+                need_s = visit_wall_s(call_s, session.rules, first=True)
                 session.skip(
                     points,
                     Outcome.OVER_BUDGET,
-                    rounds.over_budget_reason(predicted_s, session.left_s),
+                    rounds.over_budget_reason(need_s, session.left_s),
                     side=iteration.side,
-                    predicted={point.id: predicted_s for point in points},
+                    predicted=self._predicted(iteration),
                 )
         complete = self._complete()
-        session.end(complete=complete, reason="everything asked for was measured" if complete else "budget reached")
+        failed = sum(record.outcome is not Outcome.OK for record in self._ledger.records())
+        reason = "nothing is left to measure" if complete else "the budget was reached"
+        session.end(complete=complete, reason=f"{reason}; points not measured: {failed}" if failed else reason)
+
+    def _predicted(self, iteration: Iteration) -> dict[str, float]:
+        """Seconds of one call by the id of the point that reads the whole call; nothing where it would be a guess."""
+        if not self._ledger.has_seen(iteration):
+            return {}
+        return {iteration.call_point.id: self._ledger.predicted_s(iteration)}
 
     def _complete(self) -> bool:
         """Whether nothing is left that more time could improve."""
+        if self._cut or any(self._ledger.open_points(it) for it in self._left_out):
+            return False
         asked = [p for pairings in self._pairings.values() for p in pairings if self._asked(p)]
         return all(self._satisfied(it) for it in self._iterations(asked) if self._ledger.open_points(it))
 

@@ -149,7 +149,7 @@ class Worker:
                 if on_progress is not None:
                     on_progress(message)
             elif message.refusal is not None:
-                raise Refused(message.refusal, worker_lost=False)
+                raise Refused(message.refusal, worker_lost=message.last)
             elif isinstance(message.answer, kind):
                 return message.answer
             else:

@@ -9,6 +9,7 @@ EXIT_CODES = {
     "HyenaprofError": 2,
     "ScenarioError": 2,
     "JournalError": 2,
+    "TableError": 2,
     "OperatorError": 2,
     "DeviceError": 3,
     "FingerprintError": 3,

@@ -213,3 +213,12 @@ def test_a_journal_that_is_not_there_is_named(tmp_path):
     with pytest.raises(JournalError, match="cannot read journal") as caught:
         read_journal(tmp_path / NAME)
     assert caught.value.exit_code == 2
+
+
+def test_a_newer_schema_is_told_apart_from_a_corrupt_line(path):
+    path.parent.mkdir()
+    header = json.loads(ONE_OF_EACH[0].model_dump_json()) | {"schema_version": 99, "novelty": 1}
+    path.write_text(json.dumps(header) + "\n", encoding="utf-8")
+    with pytest.raises(JournalError, match="schema version 99") as caught:
+        read_journal(path)
+    assert "newer hyenaprof" in caught.value.hint

@@ -16,7 +16,7 @@ SCENARIO_OF_RUN = make_scenario()
 OTHER = make_scenario(width=128)
 POINT = make_point()
 HEADER = HeaderLine(hyenaprof="0.1.0", fingerprint=make_fingerprint(), started_at=STARTED_AT)
-FINISHED = EndLine(complete=True, reason="everything asked for was measured", elapsed_s=1.0)
+FINISHED = EndLine(complete=True, reason="nothing is left to measure", elapsed_s=1.0)
 OUT_OF_BUDGET = EndLine(complete=False, reason="the budget was reached", elapsed_s=1.0)
 VISIT = make_visit(POINT)
 

@@ -10,10 +10,17 @@ from hyenaprof.model import Comparison, Crossover, CrossoverState, Flip, Outcome
 from hyenaprof.pipe import VisitRules
 from hyenaprof.running import rounds
 from hyenaprof.running.ledger import Ledger, visit_wall_s
-from hyenaprof.running.rounds import Crossing
 
 RULES = VisitRules(window_s=0.5)
-FORWARD_AT_2K, GRADIENTS_AT_2K = Crossing(2048, with_gradients=False), Crossing(2048, with_gradients=True)
+
+
+def at(length, *, with_gradients=False):
+    """The crossing of the builders' own setting."""
+    phase = Phase.TRAINING if with_gradients else Phase.FORWARD
+    return rounds.crossing_at(length, make_point(phase=phase).curve)
+
+
+FORWARD_AT_2K, GRADIENTS_AT_2K = at(2048), at(2048, with_gradients=True)
 
 
 def flip(low=1400.0, high=1500.0, bracket=(1024, 2048), length=1450.0):
@@ -117,7 +124,7 @@ def test_a_crossover_is_unsettled_while_its_interval_is_wider_than_asked(high, i
     low = None if high is None else 2 * 1450 - high
     measured = (comparison(1024, 0.5), comparison(2048, 2.0))
     found = rounds.unsettled([crossover(flip(low, high), comparisons=measured)], precision=0.01)
-    assert found == (frozenset() if is_settled else {Crossing(1024, with_gradients=False), FORWARD_AT_2K})
+    assert found == (frozenset() if is_settled else {at(1024, with_gradients=False), FORWARD_AT_2K})
 
 
 def test_an_unsettled_crossover_asks_for_rounds_of_its_own_iteration_alone():
@@ -125,16 +132,17 @@ def test_an_unsettled_crossover_asks_for_rounds_of_its_own_iteration_alone():
     found = [
         crossover(flip(None, None), phase=phase, comparisons=measured) for phase in (Phase.BACKWARD, Phase.TRAINING)
     ]
-    assert rounds.unsettled(found, precision=0.01) == {Crossing(1024, with_gradients=True), GRADIENTS_AT_2K}
+    assert rounds.unsettled(found, precision=0.01) == {at(1024, with_gradients=True), GRADIENTS_AT_2K}
 
 
-def test_what_lies_around_a_crossover_is_wanted_first_then_the_cheapest():
+def test_what_lies_around_an_unsettled_crossover_is_wanted_alone_else_the_cheapest_first():
     ledger = Ledger()
     cheap, dear, around = (make_pairing(length) for length in (64, 8192, 2048))
     for pairing, latency_s in ((cheap, 1e-3), (dear, 9e-3), (around, 5e-3)):
         steadily(ledger, pairing, number=1, latency_s=latency_s)
     wanted = rounds.wanting([dear, cheap, around], ledger, precision=0.01, crossing={FORWARD_AT_2K})
-    assert wanted == (around, cheap, dear)
+    assert wanted == (around,)
+    assert rounds.wanting([dear, cheap, around], ledger, precision=0.01, crossing=()) == (cheap, around, dear)
 
 
 def test_a_precise_pairing_is_wanted_only_around_an_unsettled_crossover():
@@ -159,7 +167,7 @@ def test_nothing_is_wanted_past_the_most_rounds_or_of_sides_that_failed():
     ledger, often, failed = Ledger(), make_pairing(2048), make_pairing(1024)
     steadily(ledger, often, number=rounds.MOST_ROUNDS)
     ledger.add(make_visit(it.points[0], outcome=Outcome.OOM, reason="full") for it in failed.iterations)
-    crossing = {FORWARD_AT_2K, Crossing(1024, with_gradients=False)}
+    crossing = {FORWARD_AT_2K, at(1024, with_gradients=False)}
     assert rounds.wanting([often, failed], ledger, precision=0.01, crossing=crossing) == ()
 
 
@@ -189,6 +197,7 @@ def test_the_search_goes_below_the_shortest_length_while_a_challenger_leads_ther
     assert rounds.leads_at_shortest(found, 64) is leads
 
 
-def test_the_reason_of_a_point_left_out_names_the_prediction_and_what_was_left():
-    assert rounds.over_budget_reason(130.0, 61.0) == "one call is predicted to take 2 m 10 s; 1 m 01 s were left"
-    assert rounds.over_budget_reason(2.0, -4.0).endswith("; 0.0 s were left")
+def test_the_reason_of_a_point_left_out_names_what_was_compared():
+    said = "its first visit is predicted to take about 2 m 10 s, with 1 m 01 s of the budget left"
+    assert rounds.over_budget_reason(130.0, 61.0) == said
+    assert rounds.over_budget_reason(2.0, -4.0).endswith("with 0.0 s of the budget left")
