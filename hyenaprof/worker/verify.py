@@ -113,8 +113,8 @@ def verify_at_length(operator: Operator, point: Point, device: torch.device, fin
     """Compares what can be compared at any length: the shape that is timed, and no L x L definition.
 
     Either the operator's own spot checks in float64, or the whole output and all gradients against the first other
-    implementation that runs here, in at least float32. Where there is neither, values must be finite and causal, and
-    the method says so.
+    implementation that runs here, the plain one if it does, in at least float32. Where there is neither, and for the
+    plain implementation itself, values must be finite and causal, and the method says so.
 
     Raises:
         Unsupported: The implementation cannot run here.
@@ -209,13 +209,16 @@ def _no_worse(entries: list[CheckEntry], *, than: list[CheckEntry]) -> list[Chec
 
 
 def _against_another(subject: _Subject, got: Mapping[str, Tensor], dy: Tensor) -> tuple[list[CheckEntry], str]:
-    """(entries, method) against another implementation in at least float32, or against nothing but being finite."""
+    """(entries, method) against another implementation in at least float32, or against nothing but being finite.
+
+    The plain implementation is the yardstick of the others and compared with none: it would be red for their faults.
+    """
     point = subject.point
+    plain, *_ = implementations = entry_for(point.operator).implementations
+    others = [name for name in implementations if point.implementation not in {plain, name}]
     inputs = _converted(subject.inputs, torch.float32)
     wide = DType.FLOAT64 if point.dtype is DType.FLOAT64 else DType.FLOAT32
-    for implementation in entry_for(point.operator).implementations:
-        if implementation == point.implementation:
-            continue
+    for implementation in others:
         try:
             launch = subject.operator.build(implementation, point.shape, point.scope, dtype=wide, device=dy.device)
             output = launch(*inputs)
@@ -228,7 +231,7 @@ def _against_another(subject: _Subject, got: Mapping[str, Tensor], dy: Tensor) -
             _beside(subject, got, expected), tolerance_of(point)
         ), f"{point.operator}:{implementation} in {wide}"
     finite = _entries(_beside(subject, got, got), tolerance_of(point))
-    return finite, "finite and causal only: no other implementation runs here"
+    return finite, "finite and causal only: nothing to compare it with runs here"
 
 
 def _causality(subject: _Subject, output: Tensor, starts: Iterable[int]) -> list[CheckEntry]:

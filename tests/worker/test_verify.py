@@ -301,11 +301,18 @@ def test_a_layer_without_spot_checks_is_compared_with_another_implementation(two
     assert "output" in red(verify_at_length(two_ways, point("two", "sloppy", Scope.LAYER), CPU, ""))
 
 
+def test_the_plain_implementation_is_not_red_for_the_fault_of_another(two_ways):
+    two_ways.sloppiness = 1e-1
+    check = verify_at_length(two_ways, point("two", "fft", Scope.LAYER), CPU, "")
+    assert check.passed
+    assert check.method == "finite and causal only: nothing to compare it with runs here"
+
+
 def test_where_nothing_can_be_compared_the_method_says_so(monkeypatch):
     entry = OperatorEntry(target="", implementations=("fft",), family="toy", exponent=1.0, paper="none")
     monkeypatch.setitem(OPERATORS, "alone", entry)
     check = verify_at_length(Warped(), point("alone", "fft", Scope.LAYER), CPU, "")
-    assert check.method == "finite and causal only: no other implementation runs here"
+    assert check.method == "finite and causal only: nothing to compare it with runs here"
     assert check.passed
     poisoned = Warped(forward=lambda y: y / 0)
     assert "output" in red(verify_at_length(poisoned, point("alone", "fft", Scope.LAYER), CPU, ""))
