@@ -97,16 +97,24 @@ def _unresolved(crossover: Crossover, both: str) -> str:
 def _one_leads(crossover: Crossover, names: Mapping[str, str]) -> str:
     winner = crossover.winner or crossover.incumbent.label
     low, high = crossover.range or (0, 0)
-    ratio = crossover.comparisons[-1].ratio
-    by = format_ratio(max(ratio, 1 / ratio))
+    last = crossover.comparisons[-1]
+    by = format_ratio(max(last.ratio, 1 / last.ratio))
     leads = f"{names[winner]} {_VERBS[crossover.metric][1]}"
     if low == high:
-        return f"{leads} at {low}, the only length measured on both sides ({by}): where they cross cannot be said"
+        return f"{leads} at {low}, the only length measured on both sides ({by}{_caveat(crossover)}): where they cross cannot be said"
     reach = f"already from {low} up to {high}" if winner == crossover.challenger.label else f"up to {high}"
-    text = f"not in range: {leads} {reach} ({by} there)"
+    text = f"not in range: {leads} {reach} ({by} there{_caveat(crossover)})"
     if crossover.state is CrossoverState.CENSORED and crossover.reason:
         text += f"; {_renamed(crossover.reason, names)}"
     return text
+
+
+def _caveat(crossover: Crossover) -> str:
+    """Says so where a lead rests on too few rounds to have an interval; memory needs none."""
+    last = crossover.comparisons[-1]
+    if crossover.metric != "latency" or last.low is not None:
+        return ""
+    return f"; {last.rounds} {'round' if last.rounds == 1 else 'rounds'} only, no interval"
 
 
 def _change(crossover: Crossover, flip: Flip, names: Mapping[str, str]) -> str:

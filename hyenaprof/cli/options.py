@@ -78,7 +78,7 @@ Rounds = Annotated[
 Cache = Annotated[
     str | None,
     typer.Option(
-        metavar="C", help="cold: flush the cache before each sample; hot: do not [cold].", rich_help_panel=HOW
+        metavar="C", help="On a GPU. cold: flush the cache before each sample; hot: do not [cold].", rich_help_panel=HOW
     ),
 ]
 Allocator = Annotated[

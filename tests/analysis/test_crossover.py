@@ -379,3 +379,8 @@ def test_any_records_give_one_finite_statement(seed):
     else:
         (told,) = statements([*sides["hyena"], *sides["flash"]])
         assert told.startswith(("only", "nothing"))
+
+
+def test_a_lead_from_a_single_round_is_said_to_have_no_interval():
+    found = find(side("hyena", linear, rounds=1), side("flash", lambda length: 3 * linear(length), rounds=1))
+    assert sentence(found).endswith("(3x there; 1 round only, no interval)")
