@@ -4,7 +4,7 @@ import getpass
 import socket
 
 import pytest
-from scripted import Scripted
+from scripted_device import Scripted
 
 from hyenaprof import scrub
 from hyenaprof.devices.base import resolve

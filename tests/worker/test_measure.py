@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 import torch
-from scripted import Scripted, throttled
+from scripted_device import Scripted, throttled
 from toys import Scale, Sleeping
 
 from hyenaprof.devices.base import Load

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripted import Scripted
+from scripted_device import Scripted
 
 from hyenaprof.model import Outcome
 from hyenaprof.pipe import Refusal, Reply
