@@ -91,6 +91,7 @@ class Session:
         self.force = force
         self.ledger = Ledger(line for line in lines if not _tried_again(line, force=force))
         self._timeout_s = timeout_s
+        self._warned: set[str] = set()
         self._begun_s = time.monotonic()
         self._standing = standing
         self._made = not folder.exists()
@@ -220,6 +221,8 @@ class Session:
                 self.workers.drop(side)
             return
         self.write([self.ceilings])
+        for warning in self.ceilings.warnings:
+            self._warn_of("ceilings", warning)
 
     def describe(self, side: Side, points: tuple[Point, ...]) -> None:
         """Asks for the analytic cost of points that it is not known of yet."""
@@ -315,6 +318,15 @@ class Session:
             self.display.end_visit(iteration, answer.visits, wall_s)
         else:
             self.display.failed(iteration, failed.outcome, failed.reason or "")
+        for warning in answer.visits[0].warnings:
+            self._warn_of(str(iteration), warning)
+
+    def _warn_of(self, where: str, warning: str) -> None:
+        """Shows a warning of each kind once, as soon as it is met: ten minutes of contention are better cut short."""
+        kind = warning.partition(":")[0]
+        if kind not in self._warned:
+            self._warned.add(kind)
+            self.display.warn(f"{where}: {warning}")
 
     def _warms_up(self, iteration: Iteration) -> bool:
         """A call of some seconds is warmed up in every visit: in a fresh process its first call takes up to twice as long."""
