@@ -71,7 +71,7 @@ class Told:
 def go(tmp_path):
     """Runs a sweep of hyena and flash whose workers are scripts; gives the run, what was told, and the script."""
 
-    def run(orders=None, *, fresh=False, refine=True, stop_after=None, pythons=None, **scenario):
+    def run(orders=None, *, fresh=False, refine=True, stop_after=None, pythons=None, force=False, **scenario):
         script = write_script(tmp_path, orders or Orders(laws=FAST))
         asked = make_scenario(**{"device": "fake", "lengths": [1024, 2048], "rounds": 2, **scenario})
         request = SweepRequest(
@@ -80,6 +80,7 @@ def go(tmp_path):
             fresh=fresh,
             refine=refine,
             pythons=dict.fromkeys(pythons or ("hyena:fft", "flash:sdpa"), str(script.path)),
+            force=force,
         )
         told = Told(stop_after=stop_after)
         try:
@@ -143,7 +144,7 @@ def test_every_round_has_workers_of_its_own_and_each_side_one(go):
 
 
 def test_three_sides_start_one_worker_a_pairing_beyond_the_first(go):
-    operators = {"hyena": {}, "flash": {}, "attention": {}}
+    operators = {"hyena": {"implementations": ["fft"]}, "flash": {"implementations": ["sdpa"]}, "attention": {}}
     run, _, script = go(pythons=("hyena:fft", "flash:sdpa", "attention:math"), operators=operators)
     assert set(keys_of(run).values()) == {1}
     pairings = 2 * 2
@@ -259,6 +260,15 @@ def test_what_ran_out_of_memory_is_not_tried_any_longer(go):
         for body in script.asked("memory")
         if body["points"][0]["operator"] == "flash"
     }
+
+
+def test_what_an_earlier_session_did_not_attempt_is_tried_when_forced(go):
+    orders = Orders(laws=FAST, need_bytes_per_token={"flash": 2**20})
+    go(orders, stop_after=3, phases="forward")
+    run, _, _ = go(orders, force=True, phases="forward")
+    assert any(line.inferred for line in lines_of(run, SkipLine))
+    assert {outcome for outcome, _ in outcomes_of(run, "flash").values()} == {Outcome.OK}
+    assert len(keys_of(run)) == 2 * 2 * 2
 
 
 def test_a_point_that_hangs_is_a_timeout_and_the_rest_is_measured(go, monkeypatch):
@@ -565,7 +575,7 @@ def test_at_most_two_workers_live_at_once(go, monkeypatch):
 
     monkeypatch.setattr(Worker, "__init__", counted)
     monkeypatch.setattr(Worker, "kill", ended)
-    operators = {"hyena": {}, "flash": {}, "attention": {}}
+    operators = {"hyena": {"implementations": ["fft"]}, "flash": {"implementations": ["sdpa"]}, "attention": {}}
     run, _, _ = go(pythons=("hyena:fft", "flash:sdpa", "attention:math"), operators=operators, phases="forward")
     assert most == [2]
     assert alive == set()
