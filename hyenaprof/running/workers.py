@@ -204,7 +204,8 @@ class Worker:
             )
         name = _signal_name(-code) if code < 0 else f"exit status {code}"
         reason = f"the worker ended with {name}" + (f": {tail}" if tail else "")
-        return Refused(Refusal(outcome=Outcome.CRASHED, reason=reason), worker_lost=True)
+        starved = code == -signal.SIGABRT and "std::bad_alloc" in tail  # thrown where no Python could catch it
+        return Refused(Refusal(outcome=Outcome.OOM if starved else Outcome.CRASHED, reason=reason), worker_lost=True)
 
     def _last_words(self) -> str:
         with self._log.open("rb") as log:

@@ -129,6 +129,13 @@ def test_an_exit_is_a_crash_with_its_status_and_last_words_scrubbed_of_paths(sta
     assert refused.reason == ("the worker ended with exit status 3: first | CUDA error in kernel.cu | second")
 
 
+def test_an_abort_for_want_of_memory_is_oom(start):
+    fault = {"verb": "describe", "kind": "signal", "number": int(signal.SIGABRT)}
+    starved = {**fault, "says": "terminate called after throwing an instance of 'std::bad_alloc'"}
+    assert refusal_of(start(starved)).outcome is Outcome.OOM
+    assert refusal_of(start({**fault, "says": "assertion failed"})).outcome is Outcome.CRASHED
+
+
 def test_what_an_earlier_worker_printed_is_not_taken_for_last_words(start):
     refusal_of(start({"verb": "describe", "kind": "exit", "status": 1, "says": "the first"}))
     second = refusal_of(start({"verb": "describe", "kind": "exit", "status": 2}))
