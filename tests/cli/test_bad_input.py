@@ -170,7 +170,16 @@ def test_an_interpreter_that_is_no_program_is_status_3(capsys, folder):
 
 def test_an_interpreter_for_a_side_that_is_not_compared_is_refused(capsys, tmp_path):
     ended = run(
-        capsys, "sweep", "--ops", "hyena", "--device", "fake", "--python", f"flash:sdpa={sys.executable}", "--out", "o"
+        capsys,
+        "sweep",
+        "--ops",
+        "hyena:fft",
+        "--device",
+        "fake",
+        "--python",
+        f"flash:sdpa={sys.executable}",
+        "--out",
+        "o",
     )
     error, hint = ended.said()
     assert error == "--python names 'flash:sdpa', which is not compared"

@@ -140,7 +140,7 @@ def test_an_outcome_in_place_of_a_time_is_that_outcome(table):
     read = read_table(table(text))
     assert [r.outcome for r in read.records if r.point.operator == "attention"] == [Outcome.OK, Outcome.OOM]
     assert statements(read.records, phases=False) == (
-        "attention is faster at 1024, the only length measured on both sides (2x): where they cross cannot be said",
+        "attention is faster at 1024, the only length measured on both sides (2x; 1 round only, no interval): where they cross cannot be said",
     )
 
 

@@ -11,7 +11,7 @@ from hyenaprof.records.journal import NAME
 from hyenaprof.records.store import load_run
 
 SMALL = (
-    *("sweep", "--ops", "hyena,flash", "--device", "fake", "--lengths", "64,128"),
+    *("sweep", "--ops", "hyena:fft,flash:sdpa", "--device", "fake", "--lengths", "64,128"),
     *("--phases", "forward", "--rounds", "2", "--out", "mine"),
 )
 WHOLE_SMALL = grid(("hyena:fft", "flash:sdpa"), ("forward",), (64, 128), 2)
@@ -19,7 +19,7 @@ WHOLE_SMALL = grid(("hyena:fft", "flash:sdpa"), ("forward",), (64, 128), 2)
 KILLS = 20
 ROUNDS = 3
 KILLED = (
-    *("sweep", "--ops", "hyena,flash", "--device", "fake", "--lengths", "64,128,256"),
+    *("sweep", "--ops", "hyena:fft,flash:sdpa", "--device", "fake", "--lengths", "64,128,256"),
     *("--phases", "forward,backward,training", "--rounds", str(ROUNDS), "--out", "mine"),
 )
 WHOLE_KILLED = grid(("hyena:fft", "flash:sdpa"), ("forward", "backward", "training"), (64, 128, 256), ROUNDS)

@@ -8,7 +8,19 @@ from hyenaprof.model import CeilingsLine, CheckLine, EndLine, HeaderLine, Memory
 
 PHASES = ("forward", "backward", "training")
 LENGTHS = (1024, 2048, 4096, 8192)
-COMMAND = ("sweep", "--ops", "hyena,flash", "--device", "fake", "--max-len", "8192", "--rounds", "3", "--out", "mine")
+COMMAND = (
+    "sweep",
+    "--ops",
+    "hyena:fft,flash:sdpa",
+    "--device",
+    "fake",
+    "--max-len",
+    "8192",
+    "--rounds",
+    "3",
+    "--out",
+    "mine",
+)
 SLOW_FLASH = {"flash": {"flops_per_s": 1e8}, "hyena": {"flops_per_s": 1e12}}
 
 
@@ -90,7 +102,7 @@ def test_a_plan_of_a_standing_run_changes_nothing_in_it(finished):
 def test_what_a_budget_cannot_hold_is_left_out_with_its_prediction(tmp_path):
     program = Program(tmp_path, knobs={"rates": SLOW_FLASH})
     ended = program.run(
-        *("sweep", "--ops", "hyena,flash", "--device", "fake", "--lengths", "64,8192", "--phases", "forward"),
+        *("sweep", "--ops", "hyena:fft,flash:sdpa", "--device", "fake", "--lengths", "64,8192", "--phases", "forward"),
         *("--rounds", "1", "--budget", "5m", "--out", "mine"),
     )
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -113,7 +125,7 @@ def test_what_dies_is_a_row_with_its_reason_and_nothing_of_this_machine_is_writt
     faults = {"flash": {"kind": "abort", "from_length": 128}, "hyena": {"kind": "crash", "from_length": 128}}
     program = Program(tmp_path, knobs={"faults": faults})
     ended = program.run(
-        *("sweep", "--ops", "hyena,flash", "--device", "fake", "--lengths", "64,128"),
+        *("sweep", "--ops", "hyena:fft,flash:sdpa", "--device", "fake", "--lengths", "64,128"),
         *("--phases", "forward", "--rounds", "1", "--out", "mine"),
     )
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -138,7 +150,7 @@ def test_what_dies_is_a_row_with_its_reason_and_nothing_of_this_machine_is_writt
 def test_a_sweep_that_measures_nothing_says_why_and_is_status_3(tmp_path):
     program = Program(tmp_path, knobs={"memory_bytes": 1})
     ended = program.run(
-        *("sweep", "--ops", "hyena", "--device", "fake", "--lengths", "64", "--phases", "forward"),
+        *("sweep", "--ops", "hyena:fft", "--device", "fake", "--lengths", "64", "--phases", "forward"),
         *("--rounds", "1", "--out", "mine"),
     )
     assert ended.returncode == 3
