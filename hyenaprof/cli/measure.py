@@ -210,7 +210,8 @@ def _measure(request: SweepRequest) -> tuple[Run, bool]:
     from hyenaprof.running.progress import display_for
     from hyenaprof.running.runner import Interrupted, sweep
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a script's background job begins with SIGINT ignored
+        signal.signal(number, _interrupt)
     try:
         return sweep(request, display_for(Console())), False
     except Interrupted as stopped:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hyenaprof.errors import OperatorError, ScenarioError
+from hyenaprof.errors import OperatorError, ScenarioError, Unsupported
 from hyenaprof.model import Phase
 from hyenaprof.operators import OPERATORS
 from hyenaprof.operators.base import carries_length, fields_of, load, of_phase, quantity_name
@@ -88,5 +88,5 @@ def test_training_takes_a_forward_and_a_backward():
         2,
         3,
     ]
-    with pytest.raises(OperatorError):
+    with pytest.raises(Unsupported):
         of_phase(Phase.DECODE, forward=1, backward=2)

@@ -91,7 +91,7 @@ def test_a_long_line_is_indented_below_itself() -> None:
 
 
 def test_an_unstable_point_is_starred_and_the_star_explained() -> None:
-    few = builders.make_run([builders.make_record(builders.make_point(), 1e-3, rounds=2)])
+    few = builders.make_run([builders.make_record(builders.make_point(), 1e-3, rounds=3)])
     many = builders.make_run([builders.make_record(builders.make_point(), 1e-3, rounds=6)])
     assert "1 ms [1, 1]*" in printed(few, 120)
     assert UNSTABLE in printed(few, 120)
