@@ -80,8 +80,8 @@ def pressure_percent():
 
 
 @pytest.mark.bench
-@pytest.mark.parametrize("number", range(QUIET_RUNS))
-def test_a_sweep_on_a_quiet_machine_is_never_called_contended(tmp_path, number):
+@pytest.mark.parametrize("_number", range(QUIET_RUNS))
+def test_a_sweep_on_a_quiet_machine_is_never_called_contended(tmp_path, _number):
     before = pressure_percent()
     if before is None or before >= QUIET_PERCENT:
         pytest.skip(f"somebody waited for a CPU {before} % of the last 10 s: the machine is not quiet")
