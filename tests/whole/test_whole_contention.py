@@ -26,10 +26,10 @@ class OnCPU(Program):
         return {**super().environment, "TMPDIR": str(self.folder)}
 
     def sweep(self, out):
-        """Two small operators whose visits last long enough for the kernel's counters to tell."""
+        """Two operators whose visits last some tenths of a second: the kernel's counters tick every 10 ms."""
         return self.run(
             *("sweep", "--ops", "flash:sdpa,attention:math", "--device", "cpu", "--threads", "1", "--width", "64"),
-            *("--lengths", "512,1024", "--phases", "forward", "--rounds", "1", "--out", out),
+            *("--lengths", "2048", "--phases", "forward", "--rounds", "1", "--out", out),
         )
 
     def accusations(self, out):
@@ -60,12 +60,10 @@ def test_a_process_that_burns_the_cpu_during_a_sweep_is_named_in_terminal_and_re
             burner.kill()
             burner.wait()
     assert (ended.returncode, ended.stderr) == (0, "")
-    accused, visits = program.accusations("mine")
-    assert visits == 4
-    assert accused > visits / 2, "the kernel's counters tick every 10 ms: a short visit may slip through"
+    assert program.accusations("mine") == (2, 2)
     at_once, at_the_end = ended.stdout.split("nothing is left to measure")
     named = "contended: other processes used "
-    assert at_once.count(named) == 1, "each kind of warning is shown once while it runs"
+    assert at_once.count("warning: ") == at_once.count(named) == 1, "each kind of warning is shown once while it runs"
     assert "contended (" in at_the_end
     assert named in (tmp_path / "mine" / "report.md").read_text(encoding="utf-8")
     assert "contended" in (tmp_path / "mine" / "report.html").read_text(encoding="utf-8")
@@ -90,4 +88,4 @@ def test_a_sweep_on_a_quiet_machine_is_never_called_contended(tmp_path, _number)
     ended = program.sweep("mine")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "contended" not in ended.stdout
-    assert program.accusations("mine") == (0, 4)
+    assert program.accusations("mine") == (0, 2)
