@@ -80,23 +80,31 @@ def parts_of(channels: slice, most: int) -> Iterator[slice]:
 
 
 class ChunkWeights(NamedTuple):
-    """A chunk's share of the mixing weights, shaped to multiply S = N + 1 streams [S, C, L], in the computing dtype."""
+    """A chunk's share of the mixing weights for S = N + 1 streams, contiguous, in the computing dtype."""
 
-    short_TSC1: Tensor
-    bias_SC1: Tensor
+    short_SCT: Tensor
+    bias_SC: Tensor
     skip_OC: Tensor
 
     @classmethod
     def of(cls, weights: MixingWeights, part: slice, compute: torch.dtype) -> ChunkWeights:
         """Takes the part's channels from each stream."""
         orders, width = weights.skip_OD.shape
-        short_SDT = weights.short_weight_PT.view(orders + 2, width, -1)
-        bias_SD = weights.short_bias_P.view(orders + 2, width)
-        return cls(
-            short_SDT[:, part].permute(2, 0, 1)[..., None].to(compute),
-            bias_SD[:, part, None].to(compute),
-            weights.skip_OD[:, part].to(compute),
+        shares = (
+            weights.short_weight_PT.view(orders + 2, width, -1)[:, part],
+            weights.short_bias_P.view(orders + 2, width)[:, part],
+            weights.skip_OD[:, part],
         )
+        return cls(*(share.to(compute).contiguous() for share in shares))
+
+    def tap(self, lag: int) -> Tensor:
+        """What multiplies a stream that came `lag` positions before, [S, C, 1]."""
+        taps = self.short_SCT.shape[2]
+        return self.short_SCT[..., taps - 1 - lag, None]
+
+    def lags(self, length: int) -> range:
+        """The lags above 0 that reach into a sequence."""
+        return range(1, min(self.short_SCT.shape[2], length))
 
 
 class Workspace:
@@ -137,11 +145,15 @@ class Workspace:
 
     def streams(self, z_SCL: Tensor, weights: ChunkWeights) -> Tensor:
         """The gates and v: z through the short filter, [S, C, L]."""
-        taps, out_SCL = len(weights.short_TSC1), self._streams_SCL[:, : z_SCL.shape[1]]
-        torch.addcmul(weights.bias_SC1, z_SCL, weights.short_TSC1[-1], out=out_SCL)
-        for lag in range(1, min(taps, self.cut.length)):
-            out_SCL[..., lag:].addcmul_(z_SCL[..., :-lag], weights.short_TSC1[taps - 1 - lag])
+        out_SCL = self._streams_SCL[:, : z_SCL.shape[1]]
+        torch.addcmul(weights.bias_SC[..., None], z_SCL, weights.tap(0), out=out_SCL)
+        for lag in weights.lags(self.cut.length):
+            out_SCL[..., lag:].addcmul_(z_SCL[..., :-lag], weights.tap(lag))
         return out_SCL
+
+    def adjoint(self, weights: ChunkWeights, filters: list[Tensor]) -> ChunkGradients:
+        """What gathers a chunk's gradients."""
+        return ChunkGradients(self, weights, filters)
 
     def mix(
         self, z_SCL: Tensor, filters: list[Tensor], weights: ChunkWeights, *, y_CL: Tensor, kept_OCL: Tensor | None
@@ -163,15 +175,14 @@ class ChunkGradients:
     Args:
         space: Whose buffers are used.
         weights: The chunk's.
-        filters: Spectra of its filters; conjugated in place.
+        filters: Spectra of its filters.
     """
 
     def __init__(self, space: Workspace, weights: ChunkWeights, filters: list[Tensor]) -> None:
-        self.space, self.weights = space, weights
-        self.adjoint_filters = [filter_CF.conj_physical_() for filter_CF in filters]
+        self.space, self.weights, self.filters = space, weights, filters
         self.dfilters = [torch.zeros_like(filter_CF) for filter_CF in filters]
-        self.dshort_TSC = torch.zeros_like(weights.short_TSC1[..., 0])
-        self.dbias_SC = torch.zeros_like(weights.bias_SC1[..., 0])
+        self.dshort_SCT = torch.zeros_like(weights.short_SCT)
+        self.dbias_SC = torch.zeros_like(weights.bias_SC)
 
     def add(self, z_SCL: Tensor, kept_OCL: Tensor, dy_CL: Tensor, *, dz_SCL: Tensor, y_CL: Tensor | None) -> None:
         """Takes one sequence's share: adds to the sums, writes dz, and y again where that is wanted."""
@@ -188,26 +199,26 @@ class ChunkGradients:
             v_CL, gate_CL = kept_OCL[o - 1] if o else streams_SCL[order], streams_SCL[order - 1 - o]
             torch.mul(v_CL, gate_CL, out=space.head(channels))
             self.dfilters[o].addcmul_(dspectrum_CF, space.spectrum(channels).conj_physical_())
-            dv_CL = space.cut.signal(dspectrum_CF.mul_(self.adjoint_filters[o]))
+            dv_CL = space.cut.signal(dspectrum_CF.mul_(self.filters[o].conj()))
             torch.mul(dv_CL, v_CL, out=dstreams_SCL[order - 1 - o])
         torch.mul(dv_CL, gate_CL, out=dstreams_SCL[order])
         self._short_filter(z_SCL, dstreams_SCL, dz_SCL, scratch_SCL=streams_SCL)
 
     def _short_filter(self, z_SCL: Tensor, dstreams_SCL: Tensor, dz_SCL: Tensor, *, scratch_SCL: Tensor) -> None:
         """The short filter's adjoint: each tap the other way, and what each tap met."""
-        taps, short_TSC1 = len(self.weights.short_TSC1), self.weights.short_TSC1
+        weights, lags = self.weights, self.weights.lags(self.space.cut.length)
         direct = dz_SCL.dtype == scratch_SCL.dtype
         sums_SCL = dz_SCL if direct else scratch_SCL
-        torch.mul(dstreams_SCL, short_TSC1[-1], out=sums_SCL)
-        for lag in range(1, min(taps, self.space.cut.length)):
-            sums_SCL[..., :-lag].addcmul_(dstreams_SCL[..., lag:], short_TSC1[taps - 1 - lag])
+        torch.mul(dstreams_SCL, weights.tap(0), out=sums_SCL)
+        for lag in lags:
+            sums_SCL[..., :-lag].addcmul_(dstreams_SCL[..., lag:], weights.tap(lag))
         if not direct:
             dz_SCL.copy_(sums_SCL)
         self.dbias_SC += dstreams_SCL.sum(-1)
-        self.dshort_TSC[-1] += torch.mul(dstreams_SCL, z_SCL, out=scratch_SCL).sum(-1)
-        for lag in range(1, min(taps, self.space.cut.length)):
+        self.dshort_SCT[..., -1] += torch.mul(dstreams_SCL, z_SCL, out=scratch_SCL).sum(-1)
+        for lag in lags:
             met_SCL = torch.mul(dstreams_SCL[..., lag:], z_SCL[..., :-lag], out=scratch_SCL[..., lag:])
-            self.dshort_TSC[taps - 1 - lag] += met_SCL.sum(-1)
+            self.dshort_SCT[..., -1 - lag] += met_SCL.sum(-1)
 
 
 class CoreGradients:
@@ -225,4 +236,4 @@ class CoreGradients:
             self.dtaps_ODL[o, part] = dtaps_CL
             self.dskip_OD[o, part] = dtaps_CL[:, 0]
         self.dbias_P.view(orders + 2, width)[:, part] = chunk.dbias_SC
-        self.dshort_PT.view(orders + 2, width, -1)[:, part] = chunk.dshort_TSC.permute(1, 2, 0)
+        self.dshort_PT.view(orders + 2, width, -1)[:, part] = chunk.dshort_SCT

@@ -33,15 +33,26 @@ TapsOf = Callable[[slice], Tensor]
 """Gives the taps [O, C, L] of some channels."""
 
 
-def chunked_layer(given: LayerTensors, weights: MixingWeights, taps_ODL: Tensor) -> Tensor:
-    """The layer, x [B, L, D] to [B, L, D]; once differentiable."""
-    out_BLD: Tensor = _ChunkedLayer.apply(*given, *weights, taps_ODL)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+def chunked_layer(
+    given: LayerTensors, weights: MixingWeights, taps_ODL: Tensor, *, workspace: type[Workspace] = Workspace
+) -> Tensor:
+    """The layer, x [B, L, D] to [B, L, D]; once differentiable.
+
+    Args:
+        given: x and the projections.
+        weights: Short filter and skips.
+        taps_ODL: The filters.
+        workspace: What does the stages between the transforms.
+    """
+    out_BLD: Tensor = _ChunkedLayer.apply(workspace, *given, *weights, taps_ODL)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return out_BLD
 
 
-def chunked_layer_forward(given: LayerTensors, weights: MixingWeights, taps_of: TapsOf) -> Tensor:
+def chunked_layer_forward(
+    given: LayerTensors, weights: MixingWeights, taps_of: TapsOf, *, workspace: type[Workspace] = Workspace
+) -> Tensor:
     """The layer without a record for gradients; filters are made for one group after the other."""
-    return _Pass(given, weights).forward(taps_of, None)
+    return _Pass(given, weights, workspace).forward(taps_of, None)
 
 
 def group_width(length: int, width: int, order: int, *, itemsize_bytes: int, device_type: str) -> int:
@@ -65,32 +76,33 @@ class _Saved:
 
 class _ChunkedLayer(Function):
     @staticmethod
-    def forward(ctx: Any, *tensors: Tensor) -> Tensor:  # noqa: ANN401 -- autograd's context is untyped
+    def forward(ctx: Any, workspace: type[Workspace], *tensors: Tensor) -> Tensor:  # noqa: ANN401 -- autograd's context is untyped
+        ctx.workspace = workspace
         given, weights, taps_ODL = LayerTensors(*tensors[:5]), MixingWeights(*tensors[5:8]), tensors[8]
         batch, length, width = given.x_BLD.shape
         saved = _Saved(given.x_BLD.new_empty(len(taps_ODL), batch, width, length))
-        out_BLD = _Pass(given, weights).forward(lambda group: taps_ODL[:, group], saved)
+        out_BLD = _Pass(given, weights, workspace).forward(lambda group: taps_ODL[:, group], saved)
         ctx.save_for_backward(*tensors, saved.kept_OBDL, *saved.streams)
         return out_BLD
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dout_BLD: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401 -- likewise
+    def backward(ctx: Any, dout_BLD: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 -- likewise
         tensors = ctx.saved_tensors
-        forward = _Pass(LayerTensors(*tensors[:5]), MixingWeights(*tensors[5:8]))
-        return _Adjoint(forward, tensors[8]).run(_Saved(tensors[9], list(tensors[10:])), dout_BLD)
+        forward = _Pass(LayerTensors(*tensors[:5]), MixingWeights(*tensors[5:8]), ctx.workspace)
+        return None, *_Adjoint(forward, tensors[8]).run(_Saved(tensors[9], list(tensors[10:])), dout_BLD)
 
 
 class _Pass:
     """One call of the layer: its inputs, how it is cut, and its buffers."""
 
-    def __init__(self, given: LayerTensors, weights: MixingWeights) -> None:
+    def __init__(self, given: LayerTensors, weights: MixingWeights, workspace: type[Workspace]) -> None:
         x_BLD = given.x_BLD
         self.given, self.weights = given, weights
         self.batch, self.length, self.width = x_BLD.shape
         self.order = len(weights.skip_OD) + 1
         self.cut = Cut.of(self.length, self.width, x_BLD.dtype, x_BLD.device)
-        self.space = Workspace(self.cut, self.order)
+        self.space = workspace(self.cut, self.order)
 
     def groups(self) -> Iterator[slice]:
         """The groups; the same in forward and in backward."""
@@ -173,7 +185,7 @@ class _Adjoint:
 
     def _chunk(self, part: slice) -> ChunkGradients:
         space, mine = self.forward.space, self.forward.chunk_weights(part)
-        return ChunkGradients(space, mine, space.filters(self.taps_ODL[:, part], mine.skip_OC))
+        return space.adjoint(mine, space.filters(self.taps_ODL[:, part], mine.skip_OC))
 
     def _project(self, b: int, group: slice, dz_SGL: Tensor, y_GL: Tensor, dout_LD: Tensor) -> None:
         """Takes a group of one sequence through both projections; x's gradient sums over groups, weights' over both."""

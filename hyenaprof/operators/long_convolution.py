@@ -22,6 +22,7 @@ from hyenaprof.operators.base import (
     leaf,
     seeded,
 )
+from hyenaprof.operators.chunked import Workspace
 from hyenaprof.operators.chunked_core import chunked_core
 from hyenaprof.operators.chunked_layer import TapsOf, chunked_layer, chunked_layer_forward
 from hyenaprof.operators.chunked_need import chunked_need_bytes
@@ -35,6 +36,7 @@ from hyenaprof.operators.gated_convolution import (
 )
 from hyenaprof.operators.long_convolution_checks import core_spot_checks
 from hyenaprof.operators.long_convolution_cost import LayerSize, algorithmic_cost, plain_need_bytes
+from hyenaprof.operators.native import NativeWorkspace, refuse_what_native_cannot
 from hyenaprof.operators.projections import LayerTensors, layer_tensors
 
 Taps = Callable[..., Tensor]
@@ -139,7 +141,10 @@ class LongConvolution(Operator):
             Unsupported: No such implementation.
         """
         if implementation == "chunked":
-            return self._chunked(shape, scope, filter_dtype(dtype), device)
+            return self._chunked(shape, scope, Workspace, dtype=filter_dtype(dtype), device=device)
+        if implementation == "native":
+            refuse_what_native_cannot(TORCH_DTYPES[dtype], device, self.short_taps)
+            return self._chunked(shape, scope, NativeWorkspace, dtype=torch.float32, device=device)
         if implementation != "fft":
             raise Unsupported(f"no implementation {implementation!r}")
         if scope is Scope.CORE:
@@ -152,17 +157,19 @@ class LongConvolution(Operator):
 
         return layer
 
-    def _chunked(self, shape: Shape, scope: Scope, dtype: torch.dtype, device: torch.device) -> Launcher:
+    def _chunked(
+        self, shape: Shape, scope: Scope, workspace: type[Workspace], *, dtype: torch.dtype, device: torch.device
+    ) -> Launcher:
         if scope is Scope.CORE:
-            return lambda z, taps, *mixing: chunked_core(z, taps, MixingWeights(*mixing))
+            return lambda z, taps, *mixing: chunked_core(z, taps, MixingWeights(*mixing), workspace=workspace)
         make = self.tap_maker.channels_first(shape, dtype=dtype, device=device)
         prepare = self.tap_maker.in_groups(shape, dtype=dtype, device=device)
 
         def layer(*tensors: Tensor) -> Tensor:
             given, mixing, parameters = split_layer(tensors)
             if torch.is_grad_enabled():
-                return chunked_layer(given, mixing, make(*parameters))
-            return chunked_layer_forward(given, mixing, prepare(*parameters))
+                return chunked_layer(given, mixing, make(*parameters), workspace=workspace)
+            return chunked_layer_forward(given, mixing, prepare(*parameters), workspace=workspace)
 
         return layer
 
@@ -193,7 +200,7 @@ class LongConvolution(Operator):
             filter_hidden=self.tap_maker.hidden_elements(shape),
             itemsize_bytes=dtype.itemsize_bytes,
         )
-        need_bytes = chunked_need_bytes if implementation == "chunked" else plain_need_bytes
+        need_bytes = plain_need_bytes if implementation == "fft" else chunked_need_bytes
         return algorithmic_cost(size, scope, phase, need_bytes=need_bytes(size, scope, phase))
 
     def causal_axes(self, scope: Scope) -> CausalAxes:

@@ -190,8 +190,8 @@ def _plain_entries(subject: _Subject, dy: Tensor, expected: Mapping[str, Tensor]
     """The same comparison for the operator's plain implementation, where that is another one and runs here."""
     point = subject.point
     plain = entry_for(point.operator).implementations[0]
-    if point.scope is Scope.CORE or plain == point.implementation:
-        return []
+    if point.scope is Scope.CORE or plain == point.implementation or point.dtype.itemsize_bytes < 4:
+        return []  # in 16 bits rounding decides which of two errors is the larger
     try:
         other = _prepare(subject.operator, point.model_copy(update={"implementation": plain}), dy.device)
     except Unsupported:
