@@ -42,7 +42,7 @@ class OperatorEntry:
 OPERATORS: dict[str, OperatorEntry] = {
     "hyena": OperatorEntry(
         target="hyenaprof.operators.hyena:Hyena",
-        implementations=("fft", "chunked", "native"),
+        implementations=("fft",),
         family="long convolution",
         exponent=1.0,
         paper="Poli et al. 2023, Hyena Hierarchy, arXiv:2302.10866",

@@ -22,10 +22,6 @@ from hyenaprof.operators.base import (
     leaf,
     seeded,
 )
-from hyenaprof.operators.chunked import Workspace
-from hyenaprof.operators.chunked_core import chunked_core
-from hyenaprof.operators.chunked_layer import TapsOf, chunked_layer, chunked_layer_forward
-from hyenaprof.operators.chunked_need import chunked_need_bytes
 from hyenaprof.operators.gated_convolution import (
     MixingWeights,
     core_definition,
@@ -36,7 +32,6 @@ from hyenaprof.operators.gated_convolution import (
 )
 from hyenaprof.operators.long_convolution_checks import core_spot_checks
 from hyenaprof.operators.long_convolution_cost import LayerSize, algorithmic_cost, plain_need_bytes
-from hyenaprof.operators.native import NativeWorkspace, refuse_what_native_cannot
 from hyenaprof.operators.projections import LayerTensors, layer_tensors
 
 Taps = Callable[..., Tensor]
@@ -58,17 +53,8 @@ class TapMaker(Protocol):
     def saved_elements(self, shape: Shape) -> int:
         """Numbers that autograd keeps from making the filters, the taps themselves apart."""
 
-    def hidden_elements(self, shape: Shape) -> int:
-        """Numbers that must be there to make the taps of any channels."""
-
     def maker(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Taps:
-        """Gives the function that makes the taps, its constants made; in any layout."""
-
-    def channels_first(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Taps:
-        """Gives a function that makes the same taps contiguous."""
-
-    def in_groups(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Callable[..., TapsOf]:
-        """Gives a function that makes a function of channels: the same taps a few at a time, without gradients."""
+        """Gives the function that makes the taps, its constants made."""
 
     def definition(self, *parameters: Tensor) -> Tensor:
         """The taps again, for the float64 reference."""
@@ -135,16 +121,11 @@ class LongConvolution(Operator):
         )
 
     def build(self, implementation: str, shape: Shape, scope: Scope, *, dtype: DType, device: torch.device) -> Launcher:
-        """Gives `fft`, the plain implementation, or `chunked`, in chunks of channels with its own backward pass.
+        """Gives the plain implementation, `fft`.
 
         Raises:
             Unsupported: No such implementation.
         """
-        if implementation == "chunked":
-            return self._chunked(shape, scope, Workspace, dtype=filter_dtype(dtype), device=device)
-        if implementation == "native":
-            refuse_what_native_cannot(TORCH_DTYPES[dtype], device, self.short_taps)
-            return self._chunked(shape, scope, NativeWorkspace, dtype=torch.float32, device=device)
         if implementation != "fft":
             raise Unsupported(f"no implementation {implementation!r}")
         if scope is Scope.CORE:
@@ -157,22 +138,6 @@ class LongConvolution(Operator):
 
         return layer
 
-    def _chunked(
-        self, shape: Shape, scope: Scope, workspace: type[Workspace], *, dtype: torch.dtype, device: torch.device
-    ) -> Launcher:
-        if scope is Scope.CORE:
-            return lambda z, taps, *mixing: chunked_core(z, taps, MixingWeights(*mixing), workspace=workspace)
-        make = self.tap_maker.channels_first(shape, dtype=dtype, device=device)
-        prepare = self.tap_maker.in_groups(shape, dtype=dtype, device=device)
-
-        def layer(*tensors: Tensor) -> Tensor:
-            given, mixing, parameters = split_layer(tensors)
-            if torch.is_grad_enabled():
-                return chunked_layer(given, mixing, make(*parameters), workspace=workspace)
-            return chunked_layer_forward(given, mixing, prepare(*parameters), workspace=workspace)
-
-        return layer
-
     def reference(self, scope: Scope, *inputs: Tensor) -> Tensor:
         """The definition: convolutions lag by lag, taps output by output."""
         if scope is Scope.CORE:
@@ -182,7 +147,7 @@ class LongConvolution(Operator):
 
     def cost(
         self,
-        implementation: str,
+        implementation: str,  # noqa: ARG002 -- there is one
         shape: Shape,
         scope: Scope,
         *,
@@ -197,11 +162,9 @@ class LongConvolution(Operator):
             filter_flops=self.tap_maker.flops(shape),
             filter_parameters=self.tap_maker.parameter_count(shape),
             filter_saved=self.tap_maker.saved_elements(shape),
-            filter_hidden=self.tap_maker.hidden_elements(shape),
             itemsize_bytes=dtype.itemsize_bytes,
         )
-        need_bytes = plain_need_bytes if implementation == "fft" else chunked_need_bytes
-        return algorithmic_cost(size, scope, phase, need_bytes=need_bytes(size, scope, phase))
+        return algorithmic_cost(size, scope, phase, need_bytes=plain_need_bytes(size, scope, phase))
 
     def causal_axes(self, scope: Scope) -> CausalAxes:
         """Length stands second in layer scope, last in core scope."""
