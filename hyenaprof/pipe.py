@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from hyenaprof.model import CeilingsLine, CheckLine, Cost, Fingerprint, MemoryLine, OnDisk, Outcome, Phase, Point, Visit
+from hyenaprof.model import CeilingsLine, CheckLine, Cost, Fingerprint, MemoryLine, OnDisk, Outcome, Point, Visit
 
 PIPE_VERSION = 1
 
 
 class VisitRules(OnDisk):
-    """How one visit samples; STATISTICS.md, "One point on its own"."""
+    """How one visit samples: until its median's interval is narrow, its window is spent, or samples are enough."""
 
     precision: float = 0.01
     """Stop when the median's interval half-width falls below this fraction."""
@@ -185,8 +185,6 @@ class Refusal(OnDisk):
 
     outcome: Outcome
     reason: str
-    entry: str | None = None
-    phases: tuple[Phase, ...] = ()
 
 
 AnyRequest = Annotated[

@@ -1,6 +1,6 @@
 """Simulates what a machine would measure: visits whose truth is known, with the noise of four kinds of machine.
 
-The profiles are those of the design's STATISTICS.md; they are modelled, not recorded.
+The profiles are of a locked and a boosting GPU, shared CI runners and a busy host; they are modelled, not recorded.
 """
 
 from __future__ import annotations

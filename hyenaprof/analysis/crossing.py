@@ -1,6 +1,6 @@
 """Where a noisy curve of log ratios passes through zero: local weighted polynomial, lack of fit, bootstrap interval.
 
-Numbers only; `crossover.py` knows records. The rule is STATISTICS.md, "Crossover"; benchmarks/crossover_simulation.py is
+Numbers only; `crossover.py` knows records. benchmarks/crossover_simulation.py is
 the evidence for its constants.
 """
 

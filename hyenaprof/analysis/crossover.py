@@ -14,7 +14,7 @@ from hyenaprof.analysis.refinement import more_rounds, next_lengths
 from hyenaprof.analysis.sentence import OUTCOME_WORDS, sentence, settings_apart, shared_names
 from hyenaprof.analysis.stats import LogRatio, comparison_of, energy_of, log_ratio, median_of
 from hyenaprof.model import Comparison, Crossover, CrossoverState, Curve, Outcome, Record, Visit
-from hyenaprof.operators import OPERATORS
+from hyenaprof.operators import OPERATORS, operator_table
 
 __all__ = [
     "challenger_first",
@@ -43,11 +43,11 @@ def challenger_first(first: Curve, second: Curve, exponents: Mapping[str, float]
         second: A curve of another operator, implementation or set of options.
         exponents: Growth exponents of operators outside the table; one that is nowhere counts as quadratic.
     """
-    known = exponents or {}
+    known, table = exponents or {}, operator_table()
 
     def rank(curve: Curve) -> tuple[float, int, str, int, Curve]:
-        entry = OPERATORS.get(curve.operator)
-        place = list(OPERATORS).index(curve.operator) if entry else len(OPERATORS)
+        entry = table.get(curve.operator)
+        place = list(OPERATORS).index(curve.operator) if curve.operator in OPERATORS else len(OPERATORS)
         names = entry.implementations if entry else ()
         implementation = names.index(curve.implementation) if curve.implementation in names else len(names)
         exponent = known.get(curve.operator, entry.exponent if entry else 2.0)

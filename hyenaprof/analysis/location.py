@@ -19,8 +19,6 @@ TRIM = 0.2
 """Share cut from each end by the trimmed mean."""
 TRIM_FROM = 8
 """Rounds from which the trimmed interval is used; below it too few values are left and the plain t covers better."""
-
-
 LEAST_FREEDOM = 1.5
 """Degrees of freedom below which no interval is given: two values have one."""
 
@@ -129,26 +127,3 @@ def _yuen_variance(location: Location, error: float) -> float:
     """Yuen's sum of squares over h (h - 1) in place of Tukey and McLaughlin's; the same where nothing is trimmed."""
     left = location.freedom + 1
     return error**2 * left * (location.count - 1) / (location.count * (left - 1))
-
-
-def effective_sample_size(samples: Sequence[float]) -> float:
-    """How many independent samples a visit's samples are worth, from the autocorrelation of sign(x - median).
-
-    Signs, because one outlier would dominate the autocorrelation of the values. The sum ends where Geyer's pairs of
-    neighbouring autocorrelations cease to be positive.
-
-    Source: Geyer 1992, "Practical Markov chain Monte Carlo", section 3.3.
-    """
-    values = np.asarray(samples, dtype=np.float64)
-    count = len(values)
-    signs = np.sign(values - np.median(values)) if count else values
-    power = float(signs @ signs)
-    if count < 4 or power == 0:
-        return float(count)
-    signs = signs - signs.mean()
-    correlation = np.correlate(signs, signs, mode="full")[count - 1 :] / float(signs @ signs)
-    pairs = correlation[: count - count % 2].reshape(-1, 2).sum(axis=1)
-    ends = np.flatnonzero(pairs <= 0)
-    initial = pairs[: ends[0]] if len(ends) else pairs
-    inflation = 2 * float(initial.sum()) - 1
-    return min(float(count), count / inflation) if inflation > 0 else float(count)

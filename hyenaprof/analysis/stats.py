@@ -1,7 +1,7 @@
 """What visits say: one point's time, one ratio of two sides, the effect of order, drift.
 
 The unit is the visit (its median), never the sample: samples of one process are no replicates. Times and ratios are
-treated as logarithms, because noise on a time is relative. All rules and their evidence: STATISTICS.md of the design.
+treated as logarithms, because noise on a time is relative. The rules are tried by the simulations in tests/analysis.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Summary:
 
     median_s: float
     low_s: float | None
-    """None below two visits: no interval can be had."""
+    """None below three visits: one degree of freedom gives no useful interval."""
     high_s: float | None
     visits: int
     samples: int

@@ -19,16 +19,17 @@ from hyenaprof.units import (
 
 _CLOCK = (
     "Inputs are seeded random tensors made before the clock starts; gradients are cleared outside the timed region. A visit "
-    "is one operator at one point in one process: warm-up, then samples. A round is one visit of each side about a second "
-    "apart, in alternating order, in fresh processes."
+    "is one operator at one point in one process: warm-up, then samples. A round is one visit of each side, one after "
+    "the other, in alternating order, in fresh processes."
 )
 _INTERVAL = (
     "A point's time is the median of its visits' medians; its 95 % interval is a t interval over visits (trimmed from eight "
     "on), never over samples, because samples of one process are no replicates. Ratios are paired by round."
 )
 _FAILURE = (
-    "A point that was not measured is a row with its outcome and reason. Predictions come from a fitted cost model, are "
-    "drawn hollow, and enter no crossover."
+    "A point that was not measured is a row with its outcome and reason. Predictions come from the fastest visits at other "
+    "lengths and the analytic cost, a tenth on the safe side; they decide what is attempted, are drawn hollow, and enter no "
+    "crossover."
 )
 HOW = (_CLOCK, _INTERVAL, _FAILURE)
 

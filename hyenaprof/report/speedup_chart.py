@@ -13,7 +13,7 @@ from hyenaprof.report.style import Look
 from hyenaprof.report.words import PHASE_WORDS, SCOPE_SHORT, finite, ratio_interval
 from hyenaprof.units import format_length, format_ratio
 
-PAIRED = "Ratios come from rounds in which both sides ran about a second apart; above 1 the first is faster."
+PAIRED = "Ratios come from rounds in which both sides ran one after the other; above 1 the first is faster."
 
 
 def speedup(findings: Findings) -> Section | None:

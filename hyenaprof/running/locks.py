@@ -1,4 +1,4 @@
-"""One timing at a time on each device."""
+"""One timing at a time on a machine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hyenaprof.errors import DeviceError
 
 
 class DeviceLock:
-    """A file lock on a device, for this user; the fake device needs none.
+    """A file lock on all real devices together, for this user; the fake device needs none.
 
     Args:
-        device: As the user wrote it; `auto` holds them all.
+        device: As the user wrote it.
 
     Raises:
         DeviceError: Another hyenaprof is timing there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import hyenaprof
@@ -96,7 +97,11 @@ class Session:
         self._standing = standing
         self._made = not folder.exists()
         self._lock = DeviceLock(scenario.device)
-        self._journal = self._begin()
+        with ExitStack() as undone:
+            undone.callback(self._lock.release)
+            begin_folder(folder, scenario)
+            self._journal = Journal(folder / NAME)
+            undone.pop_all()
         self.workers = Workers(device=scenario.device, protocol=scenario.protocol, log=folder / WORKER_LOG)
         self._known = set(standing.fingerprints) if standing else set()
         self.checks = Checks(self, standing.checks if standing else ())
@@ -115,23 +120,18 @@ class Session:
             precision=self.precision, cache=scenario.protocol.cache, cuda_graph=scenario.protocol.cuda_graph
         )
 
-    def _begin(self) -> Journal:
-        try:
-            begin_folder(self.folder, self.scenario)
-            return Journal(self.folder / NAME)
-        except BaseException:
-            self._lock.release()
-            raise
-
     def _first_hello(self, side: Side) -> HelloAnswer:
-        try:
-            hello = self.workers.get(side).hello
+        with ExitStack() as undone:
+            undone.callback(self.close)
+            try:
+                hello = self.workers.get(side).hello
+            except DeviceError:
+                if self._made:
+                    undone.pop_all().close()
+                    abandon_folder(self.folder)
+                raise
             refuse_another(self._standing, hello.fingerprint)
-        except BaseException as error:
-            self.close()
-            if isinstance(error, DeviceError) and self._made:
-                abandon_folder(self.folder)
-            raise
+            undone.pop_all()
         self._note_header(hello, begin=True)
         return hello
 

@@ -1,6 +1,7 @@
 """Crossovers of records whose truth is known: states, pairing, censoring, and one clear sentence each."""
 
 import math
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from simulator import record_of
 
 from hyenaprof.analysis.crossover import challenger_first, find, find_all, sentence, statements
 from hyenaprof.model import CrossoverState, MemoryLine, Outcome, Phase
+from hyenaprof.operators import OPERATORS
 
 LENGTHS = (1024, 2048, 4096, 8192, 16384)
 
@@ -384,3 +386,10 @@ def test_any_records_give_one_finite_statement(seed):
 def test_a_lead_from_a_single_round_is_said_to_have_no_interval():
     found = find(side("hyena", linear, rounds=1), side("flash", lambda length: 3 * linear(length), rounds=1))
     assert sentence(found).endswith("(3x there; 1 round only, no interval)")
+
+
+def test_an_operator_of_another_package_challenges_by_its_own_table_line(monkeypatch):
+    added = replace(OPERATORS["hyena"], exponent=1.0)
+    monkeypatch.setattr("hyenaprof.analysis.crossover.operator_table", lambda: {"plugin": added, **OPERATORS})
+    plugin, flash = make_point("plugin", 1024).curve, make_point("flash", 1024).curve
+    assert challenger_first(flash, plugin) == (plugin, flash)

@@ -1,7 +1,5 @@
 """Small samples located, against scipy.stats and statsmodels."""
 
-import math
-
 import numpy as np
 import pytest
 from scipy import stats as oracle
@@ -51,28 +49,3 @@ def test_one_and_two_values_have_no_interval(values):
 def test_nothing_cannot_be_located():
     with pytest.raises(ValueError, match="no values"):
         location.locate([])
-
-
-def test_independent_samples_count_fully_and_repeated_ones_once():
-    random = np.random.default_rng(5)
-    independent = random.normal(size=200)
-    assert location.effective_sample_size(independent) > 130
-    blocks = np.repeat(random.normal(size=20), 10)
-    assert 10 < location.effective_sample_size(blocks) < 45
-
-
-def test_autocorrelated_samples_count_by_the_known_factor():
-    """Signs of an AR(1) with 0.6 correlate by (2/pi) asin(0.6^k): 100 such samples are worth about 40."""
-    inflation = 1 + 2 * sum(2 / math.pi * math.asin(0.6**lag) for lag in range(1, 40))
-    found = []
-    for seed in range(60):
-        random, value, samples = np.random.default_rng(seed), 0.0, []
-        for _ in range(400):
-            value = 0.6 * value + 0.8 * random.normal()
-            samples.append(value)
-        found.append(location.effective_sample_size(samples))
-    assert np.mean(found) == pytest.approx(400 / inflation, rel=0.2)
-
-
-def test_constant_samples_count_fully():
-    assert location.effective_sample_size([1.0] * 12) == 12

@@ -28,7 +28,10 @@ def test_a_lock_let_go_twice_is_let_go():
     lock = DeviceLock("cpu")
     lock.release()
     lock.release()
-    DeviceLock("cpu").release()
+    again = DeviceLock("cpu")
+    with pytest.raises(DeviceError, match="another hyenaprof is timing"):
+        DeviceLock("cpu")
+    again.release()
 
 
 def test_the_fake_device_waits_for_nobody(tmp_path):

@@ -287,7 +287,7 @@ def test_a_point_predicted_past_the_budget_is_left_out_with_its_prediction(go):
     (record,) = (r for r in run.records if r.outcome is not Outcome.OK)
     assert (record.outcome, record.point.operator, record.point.shape.length) == (Outcome.OVER_BUDGET, "flash", 8192)
     assert record.predicted_s == pytest.approx(1.1 * 1e-6 * 8192**2, rel=0.01)
-    assert record.reason.startswith("its first visit is predicted to take about ")
+    assert record.reason.startswith("its first visit is predicted to take about 6 m 46 s, with ")
     assert run.ends[-1] == EndLine(
         complete=False, reason="the budget was reached; points not measured: 1", elapsed_s=run.ends[-1].elapsed_s
     )

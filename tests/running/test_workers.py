@@ -292,9 +292,12 @@ def test_a_worker_that_ignores_its_closed_pipe_is_ended_by_force(start, monkeypa
 
 def test_a_worker_can_be_ended_twice(start):
     worker = start()
+    process = worker._process
     worker.close()
     worker.close()
     worker.kill()
+    assert process.returncode == 0
+    assert not is_alive(process.pid)
 
 
 def test_a_side_keeps_its_worker_within_a_round(fleet):
