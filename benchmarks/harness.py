@@ -1,8 +1,9 @@
 """Times the same callables with hyenaprof, torch.utils.benchmark and, on a GPU, triton's do_bench, interleaved.
 
-Run by hand on a quiet machine, from the repository's root: `python benchmarks/harness.py`. Writes `repetitions.csv` into
-`reports/harness/` and prints a table: the ratio of hyenaprof's median to each peer's with its 95 % interval over the
-repetitions, the spread (interquartile range) of each harness's medians, and what of hyenaprof's time was neither warm-up
+Run by hand on a quiet machine, from the repository's root: `python benchmarks/harness.py`. Writes `N-repetitions.csv`
+into `reports/harness/` and prints a table: the ratio of hyenaprof's median to each peer's with its 95 % interval over the
+repetitions, the spread (interquartile range) of each harness's medians, the ratio of the spreads with its 95 % bootstrap
+interval (of 20 repetitions it is wide: take more to tell harnesses apart), and what of hyenaprof's time was neither warm-up
 nor sample.
 
 torch.utils.benchmark leaves the cache as it is, do_bench flushes it: each is compared with hyenaprof set likewise.
@@ -30,7 +31,9 @@ if __name__ == "__main__" and "HYENAPROF_HARNESS" not in os.environ:  # as a wor
     prepared = os.environ | worker_environment("warm", None) | {"HYENAPROF_HARNESS": "1"}
     os.execve(sys.executable, [sys.executable, *sys.argv], prepared)  # noqa: S606 -- this very script, no shell
 
+import numpy as np  # noqa: E402 -- after the environment
 import torch  # noqa: E402 -- after the environment
+from scipy.stats import bootstrap  # noqa: E402 -- after the environment
 from torch import Tensor  # noqa: E402
 from torch.utils.benchmark import Timer  # noqa: E402
 
@@ -43,6 +46,7 @@ from hyenaprof.worker.measure import time_callable  # noqa: E402
 
 TARGETS_S = {"cpu": (2e-3, 50e-3), "cuda": (20e-6, 1e-3, 2e-3, 50e-3)}
 REPETITIONS = 20
+DRAWS = 2000
 INNER = 1024
 PEER = "torch.utils.benchmark"
 FLUSHING_PEER = "triton do_bench"
@@ -152,7 +156,7 @@ def summary(readings: list[Reading]) -> list[str]:
         ours = medians["hyenaprof, cold cache" if name == FLUSHING_PEER else "hyenaprof"]
         line = f"  {name:24} {format_latency(statistics.median(values)):>9}  spread {format_percent(spread(values)):>6}"
         if not name.startswith("hyenaprof"):
-            line += f"  hyenaprof / it {ratio(ours, values)}"
+            line += f"  hyenaprof / it {ratio(ours, values)}, spreads {ratio_of_spreads(ours, values)}"
         lines.append(line + overhead([r for r in readings if r.harness == name]))
     return lines
 
@@ -162,6 +166,21 @@ def ratio(ours: list[float], theirs: list[float]) -> str:
     located = locate([math.log(a / b) for a, b in zip(ours, theirs, strict=True)])
     low, high = located.interval() or (math.nan, math.nan)
     return f"{math.exp(located.value):.4f} [{math.exp(low):.4f}, {math.exp(high):.4f}]"
+
+
+def ratio_of_spreads(ours: list[float], theirs: list[float]) -> str:
+    """Our spread over theirs, with its 95 % interval over resampled repetitions (seeded)."""
+    drawn = bootstrap(
+        (np.array(ours), np.array(theirs)),
+        lambda a, b: spread(a.tolist()) / spread(b.tolist()),
+        paired=True,
+        vectorized=False,
+        n_resamples=DRAWS,
+        method="percentile",
+        rng=0,
+    )
+    low, high = drawn.confidence_interval
+    return f"{spread(ours) / spread(theirs):.2f} [{low:.2f}, {high:.2f}]"
 
 
 def overhead(readings: list[Reading]) -> str:
@@ -176,7 +195,8 @@ def overhead(readings: list[Reading]) -> str:
 def write(readings: list[Reading], folder: Path) -> None:
     """All readings as CSV."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "repetitions.csv").open("w", newline="", encoding="utf-8") as file:
+    repetitions = 1 + max(reading.repetition for reading in readings)
+    with (folder / f"{repetitions}-repetitions.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, [field.name for field in fields(Reading)])
         table.writeheader()
         table.writerows(asdict(reading) for reading in readings)
