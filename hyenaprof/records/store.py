@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -37,6 +38,8 @@ class Run:
     scenario: Scenario
     headers: tuple[HeaderLine, ...]
     records: tuple[Record, ...]
+    other_allocator: tuple[Record, ...] = ()
+    """What was measured again under an allocator other than the run's own; never mixed with its records."""
     checks: tuple[CheckLine, ...] = ()
     choices: tuple[ChoiceLine, ...] = ()
     ceilings: tuple[CeilingsLine, ...] = ()
@@ -86,17 +89,27 @@ def run_of(
     scenario: Scenario, lines: tuple[JournalLine, ...], *, folder: Path | None = None, warnings: tuple[str, ...] = ()
 ) -> Run:
     """Puts a run together from its journal's lines."""
+    headers, records = _of(HeaderLine, lines), assemble(lines)
+    elsewhere = other_allocator_ids(headers)
     return Run(
         folder=folder,
         scenario=scenario,
-        headers=_of(HeaderLine, lines),
-        records=assemble(lines),
+        headers=headers,
+        records=tuple(record for record in records if record.fingerprint_id not in elsewhere),
+        other_allocator=tuple(record for record in records if record.fingerprint_id in elsewhere),
         checks=_of(CheckLine, lines),
         choices=_of(ChoiceLine, lines),
         ceilings=_of(CeilingsLine, lines),
         ends=_of(EndLine, lines),
         warnings=warnings,
     )
+
+
+def other_allocator_ids(headers: Iterable[HeaderLine]) -> frozenset[str]:
+    """Ids of the fingerprints whose allocator is not that of the run's first header."""
+    allocators = {header.fingerprint.id: header.fingerprint.protocol.get("allocator") for header in headers}
+    own = next(iter(allocators.values()), None)
+    return frozenset(identity for identity, allocator in allocators.items() if allocator != own)
 
 
 def choose_folder(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from hyenaprof.model import FactValue, Section, Table
+from hyenaprof.records.store import other_allocator_ids
 from hyenaprof.report.findings import Findings
 from hyenaprof.report.words import PHASE_WORDS, SCOPE_WORDS, begun
 from hyenaprof.units import (
@@ -73,7 +74,9 @@ def _protocol(findings: Findings) -> tuple[tuple[str, str], ...]:
 
 
 def _held(findings: Findings, name: str) -> str:
-    facts = (held.protocol.get(name) for held in findings.run.fingerprints.values())
+    elsewhere = other_allocator_ids(findings.run.headers)
+    own = (held for identity, held in findings.run.fingerprints.items() if identity not in elsewhere)
+    facts = (held.protocol.get(name) for held in own)
     return ", ".join(dict.fromkeys(_fact(fact) for fact in facts if fact is not None))
 
 

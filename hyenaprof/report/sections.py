@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hyenaprof.model import Section
-from hyenaprof.report import answer, evidence, memory_chart, method, points, speedup_chart, time_chart
+from hyenaprof.report import allocators, answer, evidence, memory_chart, method, points, speedup_chart, time_chart
 from hyenaprof.report.findings import Findings
 
 SECTIONS: dict[str, Callable[[Findings], Section | None]] = {
@@ -13,6 +13,7 @@ SECTIONS: dict[str, Callable[[Findings], Section | None]] = {
     "time": time_chart.time,
     "speed-up": speedup_chart.speedup,
     "memory": memory_chart.memory,
+    "allocators": allocators.allocators,
     "points": points.points,
     "verification": evidence.verification,
     "dispatched": evidence.dispatched,

@@ -14,6 +14,7 @@ from rich.text import Text
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Curve, Outcome
 from hyenaprof.records.store import Run
+from hyenaprof.report import allocators
 from hyenaprof.report.answer import NOTHING_TO_COMPARE, pair_name, sentences
 from hyenaprof.report.findings import Finding, Findings, Panel, find
 from hyenaprof.report.words import begun, grouped, latency_bounds, latency_interval, ratio_interval
@@ -43,6 +44,7 @@ def _parts(findings: Findings) -> Iterator[RenderableType]:
     yield Text("")
     for line in sentences(findings) or [NOTHING_TO_COMPARE]:
         yield Text(line, style="bold")
+    yield from _listed("Crossovers under both allocators", allocators.lines(findings))
     yield from _listed("Not measured", _failures(findings))
     yield from _listed("Warnings", _warnings(findings), style="bold yellow")
 

@@ -59,6 +59,10 @@ class Checks:
         self._refused: dict[Point, Refused] = {}
         self._given_up: set[Point] = set()
 
+    def made_by(self, bench: Bench) -> Checks:
+        """The same checks, those to come made by another session's workers."""
+        return Checks(bench, tuple(self._done.values()))
+
     def verify(self, iteration: Iteration) -> None:
         """Holds an implementation against its float64 definition at a short odd length, once a run.
 

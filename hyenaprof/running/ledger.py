@@ -44,6 +44,12 @@ class Ledger:
         """Takes note of an untimed call's rough duration in seconds; it steers the plan and enters no result."""
         self._hints_s[point.id] = call_s
 
+    def expect_as(self, other: Ledger) -> None:
+        """Hints at the seconds that another ledger's points took, to be planned by until they are measured here."""
+        for point in other.visited():
+            if (call_s := other._observed_s(point)) is not None:
+                self.hint(point, call_s)
+
     def records(self) -> tuple[Record, ...]:
         """Everything known, put together by point."""
         return assemble(self._lines)

@@ -89,23 +89,21 @@ def unsettled(crossovers: Iterable[Crossover], *, precision: float) -> frozenset
     )
 
 
-def wanting(
+def settling(
     pairings: Sequence[Pairing],
     ledger: Ledger,
     *,
-    precision: float,
     crossing: Collection[Crossing],
     between: Collection[Crossing] = (),
 ) -> tuple[Pairing, ...]:
-    """Pairings that another round would improve: those around an unsettled crossover alone, else the cheapest first.
+    """Pairings around an unsettled crossover that another round would improve.
 
-    Short rounds around a crossover settle it while the budget lasts; with every imprecise point beside them a round of
+    They come before all others: short rounds around a crossover settle it while the budget lasts; with every imprecise point beside them a round of
     the default sweep takes 100 s, and the crossover had one round of its own (2-core CPU, 10 minutes).
 
     Args:
         pairings: Those that were begun.
         ledger: What is known.
-        precision: Half-width asked for.
         crossing: Lengths beside unsettled crossovers.
         between: Lengths that were added to bisect one.
     """
@@ -116,10 +114,19 @@ def wanting(
         )
         return _rounds(pairing, ledger) < most
 
-    if around := tuple(p for p in pairings if is_around(p)):
-        return around
-    imprecise = [p for p in pairings if not all(precise(it, ledger, precision=precision) for it in p.iterations)]
-    return tuple(sorted(imprecise, key=lambda p: _call_s(p, ledger)))
+    return tuple(p for p in pairings if is_around(p))
+
+
+def imprecise(pairings: Sequence[Pairing], ledger: Ledger, *, precision: float) -> tuple[Pairing, ...]:
+    """Pairings with a point that another round would make more precise, the cheapest first.
+
+    Args:
+        pairings: Those that were begun.
+        ledger: What is known.
+        precision: Half-width asked for.
+    """
+    wanting = [p for p in pairings if not all(precise(it, ledger, precision=precision) for it in p.iterations)]
+    return tuple(sorted(wanting, key=lambda p: _call_s(p, ledger)))
 
 
 def crossing_of(pairing: Pairing) -> Crossing:

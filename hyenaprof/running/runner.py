@@ -9,11 +9,13 @@ from pathlib import Path
 from hyenaprof.records.journal import NAME, read_journal
 from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import Run, choose_folder, load_run
+from hyenaprof.running.allocators import under_other_allocator
 from hyenaprof.running.choice import chosen_sides, possible_sides
 from hyenaprof.running.progress import Display
 from hyenaprof.running.search import Search
 from hyenaprof.running.session import Session
 from hyenaprof.running.sweep import Sweep
+from hyenaprof.running.workers import Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +86,23 @@ def _measured(request: SweepRequest, display: Display) -> Path:
         raise Interrupted(folder) from None
     try:
         sides = chosen_sides(session, standing, pythons)
-        session.know_ceilings(sides[0], standing)
-        if request.crossover_precision is None:
-            Sweep(session, sides, refine=request.refine).run()
-        else:
-            Search(session, sides, precision=request.crossover_precision).run()
+        session.know_ceilings(sides[0])
+        loop = _loop(request, session, sides)
+        loop.measure()
+        if request.refine and request.crossover_precision is None:
+            under_other_allocator(session, sides, loop.crossovers())
+        loop.end()
     except KeyboardInterrupt:
         raise Interrupted(folder) from None
     finally:
         session.close()
     return folder
+
+
+def _loop(request: SweepRequest, session: Session, sides: tuple[Side, ...]) -> Sweep:
+    if request.crossover_precision is None:
+        return Sweep(session, sides, refine=request.refine)
+    return Search(session, sides, precision=request.crossover_precision)
 
 
 class Interrupted(KeyboardInterrupt):

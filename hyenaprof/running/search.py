@@ -37,15 +37,15 @@ class Search(Sweep):
         for length in self._session.scenario.lengths:
             self._open(length)
             self._visit_length(length, 0, 1)
-            crossovers = self._crossovers()
+            crossovers = self.crossovers()
             if crossovers and all(_passed(crossover, length) for crossover in crossovers):
                 break
         self._tell()
 
-    def _wanted(self) -> tuple[Pairing, ...]:
+    def _settling(self) -> tuple[Pairing, ...]:
         """Pairings around sign changes that are not sharp enough, and new lengths that bisect them."""
         self._tell()
-        crossovers = self._crossovers()
+        crossovers = self.crossovers()
         crossing = rounds.unsettled(crossovers, precision=self._precision)
         if crossing:
             self._open_between(crossovers)
@@ -56,6 +56,10 @@ class Search(Sweep):
             for pairing in pairings
             if self._begun(pairing) and self._lacks_rounds(pairing, crossing=crossing, ends=ends)
         )
+
+    def _imprecise(self) -> tuple[Pairing, ...]:
+        """Nothing but what a crossover rests on."""
+        return self._settling()
 
     def _lacks_rounds(
         self, pairing: Pairing, *, crossing: frozenset[rounds.Crossing], ends: set[rounds.Crossing]
@@ -70,7 +74,7 @@ class Search(Sweep):
         return any(self._ledger.rounds(it) < wanted for it in live)
 
     def _complete(self) -> bool:
-        crossovers = self._crossovers()
+        crossovers = self.crossovers()
         measured = crossovers and all(crossover.comparisons for crossover in crossovers)
         settled = not rounds.unsettled(crossovers, precision=self._precision)
         found = bool(measured) and all(crossover.flips for crossover in crossovers)

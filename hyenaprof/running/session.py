@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import hyenaprof
+from hyenaprof.environment import Allocator
 from hyenaprof.errors import DeviceError, WorkerError
 from hyenaprof.model import (
     CeilingsLine,
@@ -43,6 +45,7 @@ from hyenaprof.running.locks import DeviceLock
 from hyenaprof.running.logs import scrub_log
 from hyenaprof.running.plan import Iteration
 from hyenaprof.running.progress import Display
+from hyenaprof.running.resumed import taken_up
 from hyenaprof.running.workers import Refused, Side, Worker, Workers
 from hyenaprof.units import format_bytes, format_duration
 
@@ -90,7 +93,9 @@ class Session:
         self.folder = folder
         self.display = display
         self.force = force
-        self.ledger = Ledger(line for line in lines if not _tried_again(line, force=force))
+        own, self._elsewhere = taken_up(lines, standing, force=force)
+        self.ledger = Ledger(own)
+        self._page = scenario.to_yaml()
         self._timeout_s = timeout_s
         self._warned: set[str] = set()
         self._begun_s = time.monotonic()
@@ -134,6 +139,27 @@ class Session:
             undone.pop_all()
         self._note_header(hello, begin=True)
         return hello
+
+    def under(self, allocator: Allocator, lengths: tuple[int, ...], *, share: float) -> Session:
+        """This session with workers of another allocator, and a ledger that knows their visits alone.
+
+        Folder, journal, device and clock are shared. Whoever asks for it ends its workers.
+
+        Args:
+            allocator: What its workers are started with.
+            lengths: What is measured first, in tokens, ascending.
+            share: How much of the budget that is left it may spend.
+        """
+        budget_s = self.elapsed_s + share * max(0.0, self.left_s)
+        protocol = self.scenario.protocol.model_copy(update={"allocator": allocator})
+        other: Session = copy.copy(self)
+        other.scenario = self.scenario.model_copy(update={"protocol": protocol, "lengths": lengths, "budget": budget_s})
+        other.workers = Workers(device=self.scenario.device, protocol=protocol, log=self.folder / WORKER_LOG)
+        other.ledger = Ledger(self._elsewhere)
+        other.ledger.expect_as(self.ledger)
+        other.checks = self.checks.made_by(other)
+        other._standing, other._fingerprint_ids = None, {}
+        return other
 
     @property
     def elapsed_s(self) -> float:
@@ -192,36 +218,27 @@ class Session:
     def _note_header(self, hello: HelloAnswer, *, begin: bool = False) -> None:
         if begin or hello.fingerprint.id not in self._known:
             self._known.add(hello.fingerprint.id)
-            self.write(
-                [
-                    HeaderLine(
-                        hyenaprof=hyenaprof.__version__,
-                        fingerprint=hello.fingerprint,
-                        started_at=time.time(),
-                        scenario=self.scenario.to_yaml(),
-                    )
-                ]
-            )
+            about = {"hyenaprof": hyenaprof.__version__, "started_at": time.time(), "scenario": self._page}
+            self.write([HeaderLine.model_validate({**about, "fingerprint": hello.fingerprint})])
             for warning in hello.warnings:
                 self.display.warn(warning)
 
-    def know_ceilings(self, side: Side, standing: Run | None) -> None:
+    def know_ceilings(self, side: Side) -> None:
         """Has the ceilings measured once a run: what a visit exceeds is `implausible`."""
-        if standing is not None and standing.ceilings:
-            self.ceilings = standing.ceilings[-1]
+        if self._standing is not None and self._standing.ceilings:
+            self.ceilings = self._standing.ceilings[-1]
             return
         self.display.note("measuring the machine's ceilings: copy, matrix multiplication, FFT, launch")
         try:
-            self.ceilings = (
-                self.worker(side).ask(MeasureCeilings(), CeilingsAnswer, limit_s=self.limit_s(LEAST_LIMIT_S)).line
-            )
+            answer = self.worker(side).ask(MeasureCeilings(), CeilingsAnswer, limit_s=self.limit_s(LEAST_LIMIT_S))
         except Refused as refused:
             self.display.warn(f"no ceilings, so nothing can be called implausible: {refused.reason}")
             if refused.worker_lost:
                 self.workers.drop(side)
             return
-        self.write([self.ceilings])
-        for warning in self.ceilings.warnings:
+        self.ceilings = answer.line
+        self.write([answer.line])
+        for warning in answer.line.warnings:
             self._warn_of("ceilings", warning)
 
     def describe(self, side: Side, points: tuple[Point, ...]) -> None:
@@ -379,10 +396,3 @@ class Session:
         scrub_log(self.folder / WORKER_LOG)
         self._journal.close()
         self._lock.release()
-
-
-def _tried_again(line: JournalLine, *, force: bool) -> bool:
-    """Whether a resumed run tries again what this line says was not timed."""
-    if not isinstance(line, SkipLine):
-        return False
-    return (force and line.inferred) or line.outcome in {Outcome.CRASHED, Outcome.TIMEOUT}

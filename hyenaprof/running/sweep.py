@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hyenaprof.analysis.crossover import find_all
 from hyenaprof.analysis.refinement import next_lengths
@@ -46,13 +46,17 @@ class Sweep:
         self._told: set[Side] = set()
         """Sides whose failure before the first visit was shown already."""
 
-    def run(self) -> None:
-        """Measures until nothing is wanting, or the budget is spent."""
+    def measure(self) -> None:
+        """Measures every affordable length, then around each crossover until it is settled or the budget is spent."""
         self._reopen()
         self._breadth()
-        scenario = self._session.scenario
-        if scenario.rounds is None:
-            self._depth()
+        if self._session.scenario.rounds is None:
+            self._depth(self._settling)
+
+    def end(self) -> None:
+        """Makes points more precise and tries what was left out, with the time that is left; journals what could not be."""
+        if self._session.scenario.rounds is None:
+            self._depth(self._imprecise)
             self._retry_left_out()
         self._finish()
 
@@ -87,7 +91,7 @@ class Sweep:
             self._visit_length(length, round_, rounds_wanted)
         shortest = min(self._pairings)
         while round_ == 0 and scenario.extend_below and shortest // 2 >= SHORTEST:
-            if not rounds.leads_at_shortest(self._crossovers(), shortest):
+            if not rounds.leads_at_shortest(self.crossovers(), shortest):
                 return
             shortest //= 2
             self._session.display.note(f"the challenger already leads at {shortest * 2}: going down to {shortest}")
@@ -184,11 +188,15 @@ class Sweep:
         need_s = rounds.still_needed_s([iteration], self._ledger, session.rules, rounds=rounds_wanted)
         committed_s = rounds.still_needed_s(begun, self._ledger, session.rules, rounds=rounds_wanted)
         session.display.clock(session.left_s, committed_s + need_s + starts_s)
-        kept_s = rounds.CROSSOVER_SHARE * session.scenario.budget if self._refine else 0.0
-        if not self._ledger.rounds(iteration) and committed_s + need_s + starts_s + kept_s > session.left_s:
+        if not self._ledger.rounds(iteration) and committed_s + need_s + starts_s + self._kept_s > session.left_s:
             self._left_out[iteration] = self._ledger.call_s(iteration)
             return False
         return self._fits(iteration)
+
+    @property
+    def _kept_s(self) -> float:
+        """Seconds of the budget that breadth leaves to the crossovers."""
+        return rounds.CROSSOVER_SHARE * self._session.scenario.budget if self._refine else 0.0
 
     def _fits(self, iteration: Iteration) -> bool:
         first = not self._ledger.rounds(iteration)
@@ -207,26 +215,30 @@ class Sweep:
 
     # -- depth: where an interval or a crossover gains most
 
-    def _depth(self) -> None:
+    def _depth(self, wanting: Callable[[], tuple[Pairing, ...]]) -> None:
         session = self._session
         while session.left_s > 0:
-            wanted = self._wanted()
+            wanted = wanting()
             starts_s = len(self._sides) * session.workers.start_s
             chosen = rounds.fitting(wanted, self._ledger, session.rules, left_s=session.left_s, starts_s=starts_s)
             if not chosen:
                 return
             self._round(chosen)
 
-    def _wanted(self) -> tuple[Pairing, ...]:
-        """What another round would improve, the most worthwhile first."""
-        crossovers = self._crossovers()
+    def _settling(self) -> tuple[Pairing, ...]:
+        """What another round would improve around the crossovers, lengths that bisect them opened."""
+        crossovers = self.crossovers()
         crossing = rounds.unsettled(crossovers, precision=self._crossover_precision)
         if self._refine and crossing:
             self._open_between(crossovers)
-        begun = [p for pairings in self._pairings.values() for p in pairings if self._begun(p)]
-        return rounds.wanting(
-            begun, self._ledger, precision=self._session.precision, crossing=crossing, between=self._between
-        )
+        return rounds.settling(self._all_begun(), self._ledger, crossing=crossing, between=self._between)
+
+    def _imprecise(self) -> tuple[Pairing, ...]:
+        """What another round would improve anywhere; first around a crossover that has become unsettled again."""
+        return self._settling() or rounds.imprecise(self._all_begun(), self._ledger, precision=self._session.precision)
+
+    def _all_begun(self) -> list[Pairing]:
+        return [p for pairings in self._pairings.values() for p in pairings if self._begun(p)]
 
     @property
     def _crossover_precision(self) -> float:
@@ -309,7 +321,8 @@ class Sweep:
             return self._ledger.rounds(iteration) >= rounds_wanted
         return rounds.precise(iteration, self._ledger, precision=self._session.precision)
 
-    def _crossovers(self) -> list[Crossover]:
+    def crossovers(self) -> list[Crossover]:
+        """Crossovers as they stand."""
         return find_all(self._ledger.records())
 
     @staticmethod

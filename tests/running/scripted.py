@@ -16,6 +16,8 @@ _ANSWERS = """
 import json, os, signal, subprocess, sys, time
 
 SETTINGS = json.loads({settings!r})
+if "MALLOC_MMAP_MAX_" not in os.environ:
+    SETTINGS.update(SETTINGS["under_default"])
 FINGERPRINT = SETTINGS["hello"]["fingerprint_id"]
 HELLO = {{key: value for key, value in SETTINGS["hello"].items() if key != "fingerprint_id"}}
 
@@ -160,6 +162,7 @@ class Orders:
         errors: What verification finds, by operator.
         need_bytes_per_token: Analytic need by operator.
         hello: Fields of the first answer that differ.
+        default_laws: Laws under glibc's own allocator setting, with a fingerprint that tells so; the same unless given.
     """
 
     laws: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -167,6 +170,7 @@ class Orders:
     errors: dict[str, float] = field(default_factory=dict)
     need_bytes_per_token: dict[str, int] = field(default_factory=dict)
     hello: dict[str, Any] = field(default_factory=dict)
+    default_laws: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def write_script(folder: Path, orders: Orders | None = None, *, name: str = "worker") -> Script:
@@ -192,6 +196,7 @@ def write_script(folder: Path, orders: Orders | None = None, *, name: str = "wor
             "faults": carried.faults,
             "errors": carried.errors,
             "need_bytes_per_token": carried.need_bytes_per_token,
+            "under_default": _under_default(carried, hello),
         }
     )
     path = folder / name
@@ -199,3 +204,13 @@ def write_script(folder: Path, orders: Orders | None = None, *, name: str = "wor
     path.write_text(f"#!{sys.executable} -IS\n{_ANSWERS.format(settings=settings)}", encoding="utf-8")
     path.chmod(0o755)
     return Script(path, log)
+
+
+def _under_default(orders: Orders, hello: dict[str, Any]) -> dict[str, Any]:
+    """What differs for a worker that was started with glibc's own allocator setting."""
+    if not orders.default_laws:
+        return {}
+    own = make_fingerprint()
+    fingerprint = own.model_copy(update={"protocol": {**own.protocol, "allocator": "default"}})
+    told = {"fingerprint": fingerprint.model_dump(mode="json"), "fingerprint_id": fingerprint.id}
+    return {"hello": {**hello, **told}, "laws": orders.default_laws}

@@ -135,32 +135,32 @@ def test_an_unsettled_crossover_asks_for_rounds_of_its_own_iteration_alone():
     assert rounds.unsettled(found, precision=0.01) == {at(1024, with_gradients=True), GRADIENTS_AT_2K}
 
 
-def test_what_lies_around_an_unsettled_crossover_is_wanted_alone_else_the_cheapest_first():
+def test_what_lies_around_an_unsettled_crossover_settles_it_and_the_cheapest_is_made_precise_first():
     ledger = Ledger()
     cheap, dear, around = (make_pairing(length) for length in (64, 8192, 2048))
     for pairing, latency_s in ((cheap, 1e-3), (dear, 9e-3), (around, 5e-3)):
         steadily(ledger, pairing, number=1, latency_s=latency_s)
-    wanted = rounds.wanting([dear, cheap, around], ledger, precision=0.01, crossing={FORWARD_AT_2K})
-    assert wanted == (around,)
-    assert rounds.wanting([dear, cheap, around], ledger, precision=0.01, crossing=()) == (cheap, around, dear)
+    held = [dear, cheap, around]
+    assert rounds.settling(held, ledger, crossing={FORWARD_AT_2K}) == (around,)
+    assert rounds.imprecise(held, ledger, precision=0.01) == (cheap, around, dear)
 
 
 def test_a_precise_pairing_is_wanted_only_around_an_unsettled_crossover():
     ledger, pairing = Ledger(), make_pairing(2048)
     steadily(ledger, pairing)
-    assert rounds.wanting([pairing], ledger, precision=0.01, crossing=()) == ()
-    assert rounds.wanting([pairing], ledger, precision=0.01, crossing={GRADIENTS_AT_2K}) == ()
-    assert rounds.wanting([pairing], ledger, precision=0.01, crossing={FORWARD_AT_2K}) == (pairing,)
+    assert rounds.imprecise([pairing], ledger, precision=0.01) == ()
+    assert rounds.settling([pairing], ledger, crossing={GRADIENTS_AT_2K}) == ()
+    assert rounds.settling([pairing], ledger, crossing={FORWARD_AT_2K}) == (pairing,)
 
 
 def test_a_length_that_bisects_a_crossover_is_wanted_for_five_rounds():
     ledger, pairing = Ledger(), make_pairing(2048)
     for number in range(rounds.CROSSOVER_ROUNDS):
-        wanted = rounds.wanting([pairing], ledger, precision=1.0, crossing=(), between={FORWARD_AT_2K})
+        wanted = rounds.settling([pairing], ledger, crossing=(), between={FORWARD_AT_2K})
         assert wanted == (pairing,)
         for iteration in pairing.iterations:
             visited(ledger, iteration, rounds=[number])
-    assert rounds.wanting([pairing], ledger, precision=1.0, crossing=(), between={FORWARD_AT_2K}) == ()
+    assert rounds.settling([pairing], ledger, crossing=(), between={FORWARD_AT_2K}) == ()
 
 
 def test_nothing_is_wanted_past_the_most_rounds_or_of_sides_that_failed():
@@ -168,7 +168,8 @@ def test_nothing_is_wanted_past_the_most_rounds_or_of_sides_that_failed():
     steadily(ledger, often, number=rounds.MOST_ROUNDS)
     ledger.add(make_visit(it.points[0], outcome=Outcome.OOM, reason="full") for it in failed.iterations)
     crossing = {FORWARD_AT_2K, at(1024, with_gradients=False)}
-    assert rounds.wanting([often, failed], ledger, precision=0.01, crossing=crossing) == ()
+    assert rounds.settling([often, failed], ledger, crossing=crossing) == ()
+    assert rounds.imprecise([often, failed], ledger, precision=0.01) == ()
 
 
 def test_a_round_takes_what_fits_in_order_of_preference_and_visits_by_length():
