@@ -1,4 +1,4 @@
-"""Finds what is shipped beside the code: scenarios and claims, in a wheel, an editable install and a bare checkout."""
+"""Finds what is shipped beside the code: scenarios, claims and tables, in a wheel, an editable install and a checkout."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def scenario_files() -> dict[str, Path]:
 def claims_files() -> dict[str, Path]:
     """Shipped files of published claims by bare name, sorted; empty where there are none."""
     return _by_name(_shipped("scenarios") / "claims")
+
+
+def table_files() -> dict[str, Path]:
+    """Shipped tables of published times by file name, sorted: `hyena-fig4.3.csv`."""
+    return {path.name: path for path in sorted((_shipped("scenarios") / "claims").glob("*.csv"))}
 
 
 def _shipped(folder: str) -> Path:

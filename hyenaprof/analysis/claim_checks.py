@@ -85,10 +85,10 @@ def judge_claims(
 
 def _results(file: ClaimsFile, claim: Claim, curves: Curves, known: Known) -> Iterator[ClaimResult]:
     decided: list[ClaimResult] = []
-    refused: list[ClaimResult] = []
+    refused: list[tuple[int, ClaimResult]] = []
     for sides in _sides(claim, curves):
         differs = _difference(claim, sides, known)
-        finding = _incomparable(differs) if differs else _check(claim, sides, curves)
+        finding = _incomparable(differs.reason) if differs else _check(claim, sides, curves)
         result = ClaimResult(
             file=file,
             claim=claim,
@@ -97,16 +97,20 @@ def _results(file: ClaimsFile, claim: Claim, curves: Curves, known: Known) -> It
             measured=finding.measured,
             reason=finding.reason,
             setting=_setting(sides, known),
+            curve=sides[0],
         )
-        (refused if finding.verdict is Verdict.NOT_COMPARABLE else decided).append(result)
+        if finding.verdict is Verdict.NOT_COMPARABLE:
+            refused.append((differs.met if differs else _ALL_MET, result))
+        else:
+            decided.append(result)
     if decided:
         yield from decided
-    elif refused:
-        yield refused[0]
+    elif refused:  # the reason of the setting that came closest: a run's other phases are no obstacle
+        yield max(refused, key=lambda entry: entry[0])[1]
     else:
         names = " and ".join(_names(claim))
         reason = f"{names} {'was' if len(_names(claim)) == 1 else 'were'} not measured in one setting"
-        yield ClaimResult(file, claim, Verdict.NOT_COMPARABLE, claim.check.published, None, reason, "")
+        yield ClaimResult(file, claim, Verdict.NOT_COMPARABLE, claim.check.published, None, reason, ())
 
 
 def _names(claim: Claim) -> tuple[str, ...]:
@@ -125,21 +129,33 @@ def _sides(claim: Claim, curves: Curves) -> Iterator[tuple[Curve, ...]]:
                 yield (one, other)
 
 
-def _difference(claim: Claim, sides: Sequence[Curve], known: Known) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """A stated condition that a measurement does not meet, and how many it met before."""
+
+    met: int
+    reason: str
+
+
+_ALL_MET = len(CURVE_CONDITIONS) + 2
+
+
+def _difference(claim: Claim, sides: Sequence[Curve], known: Known) -> _Difference | None:
     """The first stated condition that the measurement does not meet."""
     conditions, curve = claim.conditions, sides[0]
-    for name in CURVE_CONDITIONS:
+    for met, name in enumerate(CURVE_CONDITIONS):
         stated, here = getattr(conditions, name), getattr(curve, name)
         if stated is not None and name in known.stated and stated != here:
-            return f"stated {name} {stated}, measured with {here}"
+            return _Difference(met, f"stated {name} {stated}, measured with {here}")
     if conditions.device_name and known.device_name and conditions.device_name not in known.device_name:
-        return f"stated on {conditions.device_name}, measured on {known.device_name}"
+        reason = f"stated on {conditions.device_name}, measured on {known.device_name}"
+        return _Difference(len(CURVE_CONDITIONS), reason)
     for option, value in conditions.options.items():
         operator, _, name = option.partition(".")
         for side in sides:
             here = _option(side, name) if side.operator == operator else None
             if here is not None and here != value:
-                return f"stated {option} {value}, measured with {here}"
+                return _Difference(len(CURVE_CONDITIONS) + 1, f"stated {option} {value}, measured with {here}")
     return None
 
 
@@ -150,15 +166,14 @@ def _option(curve: Curve, name: str) -> object:
     return dict(curve.options).get(name, OPERATORS[curve.operator].options.get(name))
 
 
-def _setting(sides: Sequence[Curve], known: Known) -> str:
+def _setting(sides: Sequence[Curve], known: Known) -> tuple[str, ...]:
     curve = sides[0]
-    words = (
+    return tuple(
         f"{name} {value}" if isinstance(value, int) else str(value)
         for name in CURVE_CONDITIONS
         if name in known.stated
         for value in (getattr(curve, name),)
     )
-    return ", ".join(words)
 
 
 def _check(claim: Claim, sides: tuple[Curve, ...], curves: Curves) -> _Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from hyenaprof.errors import ScenarioError
-from hyenaprof.model import DType, OnDisk, OptionValue, Phase, Scope
+from hyenaprof.model import Curve, DType, OnDisk, OptionValue, Phase, Scope
 from hyenaprof.units import format_ratio
 
 
@@ -152,7 +153,8 @@ class ClaimResult:
         published: The source's value.
         measured: Our value with its interval, None where there is none.
         reason: Why the verdict is what it is.
-        setting: What was measured, `layer, training, batch 1`; empty where the records do not say.
+        setting: What was measured, in words such as `layer`, `training`, `batch 1`; empty where the records do not say.
+        curve: Of the challenger or the one operator; None where no curve can answer.
     """
 
     file: ClaimsFile
@@ -161,7 +163,14 @@ class ClaimResult:
     published: str
     measured: str | None
     reason: str
-    setting: str
+    setting: tuple[str, ...]
+    curve: Curve | None = None
+
+
+def shared_setting(results: Iterable[ClaimResult]) -> tuple[str, ...]:
+    """Words that the settings of all results with a measured value share; what is left tells them apart."""
+    settings = [result.setting for result in results if result.measured is not None]
+    return tuple(word for word in settings[0] if all(word in setting for setting in settings)) if settings else ()
 
 
 def load_claims(path: Path) -> ClaimsFile:

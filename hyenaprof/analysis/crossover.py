@@ -25,6 +25,8 @@ __all__ = [
     "sentence",
     "shared_names",
     "statements",
+    "told",
+    "why_no_pair",
 ]
 
 Metric = Literal["latency", "peak_memory", "energy"]
@@ -242,23 +244,33 @@ def statements(
     """
     held = list(records)
     found = find_all(held, metric=metric, exponents=exponents)
-    if not found:
-        return (_why_no_pair(held),)
-    curves = [record.point.curve for record in held]
+    return told(found, held, phases=phases) if found else (why_no_pair(held),)
+
+
+def told(found: Iterable[Crossover], records: Iterable[Record], *, phases: bool = True) -> tuple[str, ...]:
+    """One sentence for each crossover, with its setting where the records have several.
+
+    Args:
+        found: Crossovers of these records.
+        records: All of them, to tell operators and settings apart.
+        phases: False where the records' phases were not stated; they are left out.
+    """
+    curves = [record.point.curve for record in records]
     names, apart = shared_names(curves), settings_apart(curves)
-    told = []
+    said = []
     for crossover in found:
-        where = apart[crossover.challenger]
-        said = sentence(crossover, names)
-        said = said if phases else said.partition(": ")[2]
-        told.append(said + (f" ({where})" if where else ""))
-    return tuple(told)
+        text, where = sentence(crossover, names), apart[crossover.challenger]
+        if not phases:
+            text = text.removeprefix(str(crossover.challenger.phase)).lstrip(",: ")
+        said.append(text + (f" ({where})" if where else ""))
+    return tuple(said)
 
 
-def _why_no_pair(records: Sequence[Record]) -> str:
-    labels = sorted({record.point.label for record in records})
-    if not labels:
+def why_no_pair(records: Iterable[Record]) -> str:
+    """The one reason why records hold no two curves that could be compared."""
+    names = sorted(shared_names(record.point.curve for record in records).values())
+    if not names:
         return "nothing was measured: there is no record to look for a crossover in"
-    if len(labels) == 1:
-        return f"only {labels[0]} is there: a crossover needs two operators"
-    return f"{', '.join(labels)} share no scope, phase, sizes, dtype and device in which to compare them"
+    if len(names) == 1:
+        return f"only {names[0]} is there: a crossover needs two operators"
+    return f"{', '.join(names)} share no scope, phase, sizes, dtype and device in which to compare them"

@@ -208,7 +208,7 @@ def _disagreement(
         return None
     return (
         f"{curve.label} does not scale like its stated cost: from {local.lengths[0]} to {local.lengths[1]} its time"
-        f" grows as L^{local.exponent:.2f}, {stated.words}"
+        f" grows as L^{round(local.exponent, 2) + 0.0:.2f}, {stated.words}"
     )
 
 

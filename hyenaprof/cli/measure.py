@@ -105,14 +105,18 @@ def sweep(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     if dry_run:
         _show_plan(request)
         return
-    run, interrupted = _measure(request)
-    _show(run)
-    raise typer.Exit(INTERRUPTED if interrupted else _status(run))
+    run, interrupted = measured(request)
+    show(run)
+    raise typer.Exit(INTERRUPTED if interrupted else status_of(run))
 
 
 def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
-    scenario: Annotated[
-        str | None, typer.Argument(metavar="[SCENARIO]", help="A scenario's file, or the name of a shipped one.")
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SCENARIO|TABLE|RUN]",
+            help="A scenario to measure; or a .csv or .json table of times, or a run's folder, to analyse.",
+        ),
     ] = None,
     ops: o.Ops = None,
     set_: o.Set = None,
@@ -128,8 +132,8 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     seed: o.Seed = None,
     budget: o.Budget = None,
     precision: Annotated[
-        str, typer.Option(metavar="P", help="Half-width of the crossover's 95 % interval to stop at, as 2%.")
-    ] = "5%",
+        str | None, typer.Option(metavar="P", help="Half-width of the crossover's 95 % interval to stop at [5%].")
+    ] = None,
     cache: o.Cache = None,
     allocator: o.Allocator = None,
     threads: o.Threads = None,
@@ -138,23 +142,31 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     python: o.Python = None,
     out: o.Out = None,
     fresh: o.Fresh = False,
+    json: o.AsJson = False,
 ) -> None:
-    """Go straight for the length at which one operator overtakes another.
+    """Go straight for the length at which one operator overtakes another, or find it in numbers from anywhere.
 
     Doubles the length from 64 until an octave past the first change of the lead, then bisects it in paired rounds of
     fresh processes until the interval is as narrow as asked for. Everything it measures goes to a run like a sweep's.
+
+    Given a table or a run it measures nothing: it states each crossover, how the times grow, and what the fitted cost
+    predicts past the longest length. A table has the columns operator, length and one of latency_s, latency_ms and
+    latency_us; repeated rows are repetitions, and give an interval. What Triton's perf_report writes is read too.
 
     Examples:
       hyenaprof crossover --ops hyena,flash --phases training --precision 2%
 
       hyenaprof crossover --ops hyena:fft,flash:sdpa --width 256 --budget 3m
 
-    Exit status: as for sweep.
+      hyenaprof crossover hyena-fig4.3.csv --json
+
+    Exit status: as for sweep; of a table or a run 0 crossovers were looked for, 2 it cannot be read, 3 it holds no two
+    operators that could be compared.
     """
     flags = {
         "ops": ops,
         "set": set_,
-        "min_len": min_len or (None if scenario else "64"),
+        "min_len": min_len,
         "max_len": max_len,
         "batch": batch,
         "width": width,
@@ -169,7 +181,24 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
         "allocator": allocator,
         "threads": threads,
     }
-    page = o.scenario_of(scenario, flags, prefix="crossover-")
+    from hyenaprof.records.source import holds_numbers, read_source, source_of
+
+    if source is not None and holds_numbers(source):
+        rest = {
+            "precision": precision,
+            "timeout": timeout,
+            "force": force,
+            "python": python,
+            "out": out,
+            "fresh": fresh,
+        }
+        o.refuse_measuring({**flags, **rest}, beside=source)
+        from hyenaprof.cli.analyse import analyse
+
+        raise typer.Exit(analyse(read_source(source), json=json))
+    if source is None and min_len is None:
+        flags["min_len"] = "64"
+    page = o.scenario_of(source, flags, prefix="crossover-")
     if page.rounds is not None:
         raise ScenarioError(
             f"rounds: {page.rounds} and crossover do not go together",
@@ -178,7 +207,7 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     from hyenaprof.running.runner import SweepRequest
     from hyenaprof.units import parse_fraction
 
-    wanted = parse_fraction(precision)
+    wanted = parse_fraction(precision or "5%")
     request = SweepRequest(
         page,
         out=out,
@@ -188,9 +217,13 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
         timeout_s=o.seconds(timeout),
         force=force,
     )
-    run, interrupted = _measure(request)
-    _show(run)
-    raise typer.Exit(INTERRUPTED if interrupted else _status(run))
+    run, interrupted = measured(request, quiet=json)
+    show(run, quiet=json)
+    if json:
+        from hyenaprof.cli.analyse import analyse
+
+        analyse(source_of(run), json=True)
+    raise typer.Exit(INTERRUPTED if interrupted else status_of(run))
 
 
 def _show_plan(request: SweepRequest) -> None:
@@ -202,8 +235,16 @@ def _show_plan(request: SweepRequest) -> None:
     Console().print(plan_table(plan_of(request), budget_s=request.scenario.budget))
 
 
-def _measure(request: SweepRequest) -> tuple[Run, bool]:
-    """The run, and whether it was interrupted; what was measured until then is reported all the same."""
+def measured(request: SweepRequest, *, quiet: bool = False) -> tuple[Run, bool]:
+    """Measures with a live display.
+
+    Args:
+        request: What is to be measured.
+        quiet: Leave stdout to what follows: progress goes to stderr.
+
+    Returns:
+        The run, and whether it was interrupted; what was measured until then is there all the same.
+    """
     from rich.console import Console
 
     from hyenaprof.records.store import load_run
@@ -213,7 +254,7 @@ def _measure(request: SweepRequest) -> tuple[Run, bool]:
     for number in (signal.SIGINT, signal.SIGTERM):  # a script's background job begins with SIGINT ignored
         signal.signal(number, _interrupt)
     try:
-        return sweep(request, display_for(Console())), False
+        return sweep(request, display_for(Console(stderr=quiet))), False
     except Interrupted as stopped:
         typer.echo("interrupted; the same command goes on from here", err=True)
         return load_run(stopped.folder), True
@@ -223,20 +264,20 @@ def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 --
     raise KeyboardInterrupt
 
 
-def _show(run: Run) -> None:
-    """Prints the summary and renders the report."""
+def show(run: Run, *, quiet: bool = False) -> None:
+    """Renders the report, and prints the summary and where it lies; to stderr where stdout is left alone."""
     from rich.console import Console
 
     from hyenaprof.report.render import render
     from hyenaprof.report.terminal import summary
 
-    console = Console()
+    console = Console(stderr=quiet)
     console.print(summary(run))
     for path in render(run):
         console.print(str(path), soft_wrap=True, highlight=False)
 
 
-def _status(run: Run) -> int:
+def status_of(run: Run) -> int:
     """The exit status of a sweep.
 
     Raises:

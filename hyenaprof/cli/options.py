@@ -1,4 +1,8 @@
-"""Flags that several commands share, and how they become a scenario: the same object that YAML becomes."""
+"""Flags that several commands share, and how they become a scenario: the same object that YAML becomes.
+
+A command lists the flags it takes one by one: typer reads them off its signature, and one that is put together from a
+shared list would be seen neither by a type checker nor by a reader of the command.
+"""
 
 from __future__ import annotations
 
@@ -117,6 +121,9 @@ Out = Annotated[
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Begin a new run instead of going on with one.", rich_help_panel=HOW)
 ]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout; progress goes to stderr.")
+]
 
 
 def scenario_of(
@@ -148,8 +155,22 @@ def scenario_of(
         raise ScenarioError("nothing to measure", hint="give --ops hyena,flash, or a scenario (`hyenaprof list`)")
     if source is None:
         raw["name"] = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", str(name)) for name in raw["operators"])[:60]
-    raw["name"] = f"{prefix}{raw['name']}"
+    raw["name"] = prefix + str(raw["name"]).removeprefix(prefix)  # a run's own page has it already
     return scenario_from(raw, source=place, lines=lines)
+
+
+def refuse_measuring(flags: Mapping[str, object], *, beside: str) -> None:
+    """Refuses flags that say how to measure where nothing is measured.
+
+    Raises:
+        ScenarioError: One of them was given, beside a table or a run.
+    """
+    given = next((name for name, value in flags.items() if value is not None and value is not False), None)
+    if given:
+        raise ScenarioError(
+            f"--{given.replace('_', '-')} says how to measure, but {Path(beside).name} is only analysed",
+            hint="leave the flag out, or name a scenario to measure",
+        )
 
 
 def find_scenario(source: str) -> Path:

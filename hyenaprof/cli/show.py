@@ -61,18 +61,19 @@ def _print_formats(figures: str | None) -> tuple[str, ...]:
 def list_(
     device: Annotated[str, typer.Option(metavar="DEV", help="auto, cuda, cuda:1 or cpu.")] = "auto",
 ) -> None:
-    """List operators, implementations, whether each runs here and why not, and the shipped scenarios.
+    """List operators, implementations, whether each runs here and why not, and the shipped scenarios and claims.
 
     Availability is found by really importing and building each in a worker.
     """
     from rich.console import Console
 
-    from hyenaprof.cli.tables import implementation_list, scenario_table
+    from hyenaprof.cli.tables import claims_table, implementation_list, scenario_table
     from hyenaprof.records.scenario import check_device
-    from hyenaprof.resources import scenario_files
+    from hyenaprof.resources import claims_files, scenario_files
     from hyenaprof.running.availability import availability
 
     check_device(device)
     console = Console()
     console.print(implementation_list(availability(device)))
     console.print(scenario_table({name: Path(str(path)) for name, path in scenario_files().items()}))
+    console.print(claims_table(claims_files()))

@@ -64,6 +64,19 @@ def scenario_table(scenarios: Mapping[str, Path]) -> RenderableType:
     return table
 
 
+def claims_table(sources: Mapping[str, Path]) -> RenderableType:
+    """Shipped sources of published claims, with what they are and how many claims each holds."""
+    from hyenaprof.analysis.claims import load_claims
+
+    table = Table(title="published claims (hyenaprof claims RUN NAME)", title_justify="left", box=None, padding=(0, 2))
+    for title in ("name", "claims", "source"):
+        table.add_column(title, justify="right" if title == "claims" else "left")
+    for name, path in sorted(sources.items()):
+        file = load_claims(path)
+        table.add_row(name, str(len(file.claims)), Text(file.source))
+    return table
+
+
 def plan_table(plan: Sequence[PlannedVisit], *, budget_s: float) -> RenderableType:
     """Points in the order of the first round, with predicted seconds; all of it is prediction."""
     table = Table(title="plan, in the order of the first round; times are predicted", title_justify="left", box=None)

@@ -73,8 +73,9 @@ def read_table(path: Path) -> TableFile:
     for line, row in rows:
         seen.setdefault(tuple(row.values()), (line, row))
     once = list(seen.values())
-    if len(once) < len(rows):
-        warnings = (*warnings, f"{len(rows) - len(once)} rows stand twice and were counted once")
+    if repeated := len(rows) - len(once):
+        said = "1 row stands twice and was" if repeated == 1 else f"{repeated} rows stand twice and were"
+        warnings = (*warnings, f"{said} counted once")
     return TableFile(
         source=path.name,
         records=_records(path.name, once, unit),

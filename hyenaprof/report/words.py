@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from hyenaprof.analysis.scaling import Growth, Prediction
 from hyenaprof.model import Comparison, Fingerprint, Phase, Scope, Summary
 from hyenaprof.units import UNKNOWN, format_latency, format_ratio
 
@@ -81,6 +82,29 @@ def latency_bounds(summary: Summary, *, unit: bool = True) -> str:
     if low is None or high is None:
         return UNKNOWN
     return _bracket_latency(summary.median_s, low, high) + (f" {_unit(summary.median_s)}" if unit else "")
+
+
+def interval_latency(low_s: float, high_s: float) -> str:
+    """`[10.8, 56.7] ms`, in the lower end's unit."""
+    return f"{_bracket_latency(low_s, low_s, high_s)} {_unit(low_s)}"
+
+
+def predicted_latency(prediction: Prediction | None) -> str:
+    """`~31 ms [10.8, 56.7]`, or `[10.8, 56.7] ms` where no point may be predicted; ~ marks it as no measurement."""
+    if prediction is None:
+        return UNKNOWN
+    middle_s, low_s, high_s = prediction.latency_s, prediction.low_s, prediction.high_s
+    if middle_s is None:
+        return interval_latency(low_s, high_s)
+    return f"~{format_latency(middle_s)} {_bracket_latency(middle_s, low_s, high_s)}"
+
+
+def exponent_interval(growth: Growth | None) -> str:
+    """`L^1.98 [1.88, 2.08]`."""
+    if growth is None:
+        return UNKNOWN
+    exponent, low, high = (f"{round(value, 2) + 0.0:.2f}" for value in (growth.exponent, growth.low, growth.high))
+    return f"L^{exponent} [{low}, {high}]"
 
 
 def _unit(latency_s: float) -> str:

@@ -107,14 +107,14 @@ def test_an_unstated_condition_blocks_nothing_and_the_setting_is_named():
     records = measured("hyena", linear, batch=8) + measured("flash", lambda n: 3 * linear(n), batch=8)
     (result,) = judged(ratio(2), records, heads=12)
     assert result.verdict is Verdict.REPRODUCED
-    assert result.setting == "layer, forward, batch 8, width 768, heads 12, float32, cpu"
+    assert result.setting == ("layer", "forward", "batch 8", "width 768", "heads 12", "float32", "cpu")
 
 
 def test_what_the_records_do_not_state_blocks_nothing():
     records = measured("hyena", linear) + measured("flash", lambda n: 3 * linear(n))
     (result,) = judged(ratio(2), records, UNSTATED, batch=64)
     assert result.verdict is Verdict.REPRODUCED
-    assert result.setting == ""
+    assert result.setting == ()
 
 
 def test_every_setting_gets_its_own_verdict_and_incomparable_ones_step_aside():
@@ -124,10 +124,18 @@ def test_every_setting_gets_its_own_verdict_and_incomparable_ones_step_aside():
         records += measured("flash", lambda n, f=factor: f * linear(n), phase=phase)
     records += measured("hyena", linear, batch=4) + measured("flash", linear, batch=4)
     results = judged(ratio(2), records, batch=1)
-    assert [(r.verdict, r.setting.split(", ")[1]) for r in results] == [
+    assert [(r.verdict, r.setting[1]) for r in results] == [
         (Verdict.REPRODUCED, "forward"),
         (Verdict.NOT_REPRODUCED, "training"),
     ]
+
+
+def test_the_reason_is_that_of_the_setting_which_came_closest():
+    records = []
+    for phase in (Phase.FORWARD, Phase.TRAINING):
+        records += measured("hyena", linear, phase=phase) + measured("flash", linear, phase=phase)
+    (result,) = judged(ratio(2), records, phase="training", device="cuda")
+    assert result.reason == "stated device cuda, measured with cpu"
 
 
 def test_a_ratio_is_reached_within_its_tolerance_and_says_its_interval():

@@ -166,7 +166,7 @@ def test_an_empty_run_is_one_statement():
 
 
 def test_one_operator_is_one_statement():
-    assert statements(side("hyena", linear)) == ("only hyena:fft is there: a crossover needs two operators",)
+    assert statements(side("hyena", linear)) == ("only hyena is there: a crossover needs two operators",)
 
 
 def test_operators_that_share_no_setting_are_one_statement():
