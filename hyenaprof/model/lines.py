@@ -27,6 +27,8 @@ class HeaderLine(JournalLine):
     """Seconds since the epoch, UTC."""
     scenario: str | None = None
     """The scenario's YAML, so that the journal alone tells what was asked."""
+    command: tuple[str, ...] = ()
+    """Words after `hyenaprof` that ask for the same, that YAML saved as scenario.yaml; empty in earlier journals."""
 
 
 class DeviceState(OnDisk):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 
 from hyenaprof.model import FactValue, Section, Table
@@ -32,6 +33,8 @@ _FAILURE = (
     "lengths and the analytic cost, a tenth on the safe side; they decide what is attempted, are drawn hollow, and enter no "
     "crossover."
 )
+SWEEP = ("sweep", "scenario.yaml")
+"""What asks for a run whose journal does not name its command: those of before it did were sweeps."""
 HOW = (_CLOCK, _INTERVAL, _FAILURE)
 
 
@@ -153,8 +156,11 @@ def _ceilings(findings: Findings) -> tuple[Table, ...]:
 def reproduce(findings: Findings) -> Section:
     """The command and the scenario, complete in itself."""
     versions = ", ".join(dict.fromkeys(header.hyenaprof for header in findings.run.headers)) or UNKNOWN
+    commands = tuple(
+        dict.fromkeys(shlex.join(("hyenaprof", *(header.command or SWEEP))) for header in findings.run.headers)
+    )
     how = (
-        f"With hyenaprof {versions}: save the scenario below as scenario.yaml, then run the first command. The second "
+        f"With hyenaprof {versions}: save the scenario below as scenario.yaml, then run the first command. The last "
         "renders this report again from the journal alone."
     )
     return Section(
@@ -162,7 +168,7 @@ def reproduce(findings: Findings) -> Section:
         anchor="reproduce",
         paragraphs=(how,),
         listings=(
-            "hyenaprof sweep scenario.yaml\nhyenaprof report FOLDER",
+            "\n".join((*(commands or (shlex.join(("hyenaprof", *SWEEP)),)), "hyenaprof report FOLDER")),
             findings.run.scenario.to_yaml(),
         ),
     )

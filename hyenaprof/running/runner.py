@@ -42,6 +42,19 @@ class SweepRequest:
     timeout_s: float | None = None
     force: bool = False
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Words after `hyenaprof` that ask for the same, the page saved as scenario.yaml; no path of this machine."""
+        straight = self.crossover_precision is not None
+        how = ("--precision", f"{self.crossover_precision:g}") if straight else ()
+        return (
+            *("crossover" if straight else "sweep", "scenario.yaml", *how),
+            *(() if straight or self.refine else ("--no-refine",)),
+            *(("--timeout", f"{self.timeout_s:g}s") if self.timeout_s is not None else ()),
+            *(("--force",) if self.force else ()),
+            *(word for side in sorted(self.pythons or {}) for word in ("--python", f"{side}=PATH")),
+        )
+
 
 def sweep(request: SweepRequest, display: Display) -> Run:
     """Measures a scenario, resuming what stands of it.
@@ -79,6 +92,7 @@ def _measured(request: SweepRequest, display: Display) -> Path:
             first_side=first,
             timeout_s=request.timeout_s,
             force=request.force,
+            command=request.command,
         )
     except KeyboardInterrupt:
         if standing is None:

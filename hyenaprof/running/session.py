@@ -69,6 +69,7 @@ class Session:
         display: Told of everything as it happens.
         timeout_s: Seconds after which an operator that gives no answer is killed; None for a limit by prediction.
         force: Try what inference says will not fit, inferred in an earlier session or now.
+        command: Words after `hyenaprof` that ask for the same, for the journal's header.
 
     Raises:
         FingerprintError: The run was begun on another machine, software or protocol.
@@ -88,6 +89,7 @@ class Session:
         first_side: Side,
         timeout_s: float | None = None,
         force: bool = False,
+        command: tuple[str, ...] = (),
     ) -> None:
         self.scenario = scenario
         self.folder = folder
@@ -97,6 +99,7 @@ class Session:
         self.ledger = Ledger(own)
         self._page = scenario.to_yaml()
         self._timeout_s = timeout_s
+        self._command = command
         self._warned: set[str] = set()
         self._begun_s = time.monotonic()
         self._standing = standing
@@ -219,7 +222,8 @@ class Session:
         if begin or hello.fingerprint.id not in self._known:
             self._known.add(hello.fingerprint.id)
             about = {"hyenaprof": hyenaprof.__version__, "started_at": time.time(), "scenario": self._page}
-            self.write([HeaderLine.model_validate({**about, "fingerprint": hello.fingerprint})])
+            told = {**about, "command": self._command, "fingerprint": hello.fingerprint}
+            self.write([HeaderLine.model_validate(told)])
             for warning in hello.warnings:
                 self.display.warn(warning)
 

@@ -41,7 +41,11 @@ def planted(word: str) -> Run:
     return replace(
         run,
         scenario=builders.make_scenario(purpose=word),
-        headers=(HeaderLine(hyenaprof=word, fingerprint=fingerprint, started_at=builders.STARTED_AT),),
+        headers=(
+            HeaderLine(
+                hyenaprof=word, fingerprint=fingerprint, started_at=builders.STARTED_AT, command=("sweep", word)
+            ),
+        ),
         checks=(check,),
         choices=(choice,),
         warnings=(word,),

@@ -220,6 +220,20 @@ def test_the_method_says_how_the_cache_really_was() -> None:
     assert ("Cache", "as left by the call before") in made["method"].tables[0].rows
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ((), "hyenaprof sweep scenario.yaml"),
+        (("crossover", "scenario.yaml", "--precision", "0.02"), "hyenaprof crossover scenario.yaml --precision 0.02"),
+    ],
+)
+def test_the_command_to_do_it_again_is_the_one_that_was_used(command: tuple[str, ...], shown: str) -> None:
+    run = builders.make_run([])
+    header = run.headers[0].model_copy(update={"command": command})
+    made = {section.anchor: section for section in sections(find(replace(run, headers=(header, header))))}
+    assert made["reproduce"].listings[0] == f"{shown}\nhyenaprof report FOLDER"
+
+
 def test_what_was_dispatched_stands_by_operator_and_phase() -> None:
     record = builders.make_record(builders.make_point())
     assert record.memory
