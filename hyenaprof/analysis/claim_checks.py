@@ -25,7 +25,7 @@ from hyenaprof.analysis.crossover import find
 from hyenaprof.analysis.scaling import scaling_of
 from hyenaprof.model import Comparison, Crossover, CrossoverState, Curve, Flip, Record
 from hyenaprof.operators import OPERATORS
-from hyenaprof.units import format_ratio
+from hyenaprof.units import format_percent, format_ratio
 
 CURVE_CONDITIONS = ("scope", "phase", "batch", "width", "heads", "dtype", "device")
 WIDEST_GAP = 2.01
@@ -206,7 +206,7 @@ def _ratio(check: AtLength, found: Crossover) -> _Finding:
     return _decided(
         reach >= check.value * (1 - check.tolerance),
         f"{format_ratio(here.ratio)}{interval}",
-        f"{how}; {check.tolerance:.0%} below the published value still counts",
+        f"{how}; {format_percent(check.tolerance)} below the published value still counts",
     )
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hyenaprof.model import Section
-from hyenaprof.report import allocators, answer, evidence, memory_chart, method, points, speedup_chart, time_chart
+from hyenaprof.report import (
+    allocators,
+    answer,
+    claims,
+    evidence,
+    growth,
+    memory_chart,
+    method,
+    points,
+    speedup_chart,
+    time_chart,
+)
 from hyenaprof.report.findings import Findings
 
 SECTIONS: dict[str, Callable[[Findings], Section | None]] = {
@@ -14,6 +25,9 @@ SECTIONS: dict[str, Callable[[Findings], Section | None]] = {
     "speed-up": speedup_chart.speedup,
     "memory": memory_chart.memory,
     "allocators": allocators.allocators,
+    "growth": growth.growth,
+    "kernels": growth.kernels,
+    "claims": claims.claims,
     "points": points.points,
     "verification": evidence.verification,
     "dispatched": evidence.dispatched,

@@ -1,0 +1,110 @@
+"""How time grows with length, what that predicts, and how the crossover moves with kernels and hardware."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from hyenaprof.analysis.overview import REACHES, predictions, scalings_of
+from hyenaprof.analysis.scaling import Scaling
+from hyenaprof.analysis.sensitivity import SensitivityRow, sensitivity
+from hyenaprof.analysis.sentence import settings_apart
+from hyenaprof.model import Cell, Record, Section, Table
+from hyenaprof.report.findings import Findings
+from hyenaprof.report.words import exponent_interval, predicted_latency
+from hyenaprof.units import UNKNOWN, format_percent
+
+
+def growth(findings: Findings) -> Section | None:
+    """Growth exponents, fits and predictions; None where no curve has two measured lengths."""
+    scalings = [s for s in scalings_of(finding.record for finding in findings.points) if s.local is not None]
+    if not scalings:
+        return None
+    apart = settings_apart(scaling.curve for scaling in scalings)
+    several = any(apart.values())
+    rows = tuple((*((apart[scaling.curve],) if several else ()), *_row(findings, scaling)) for scaling in scalings)
+    header = ("Operator", "Phase", "Time grows as", "From", "To", "Fit within", *(f"{n}x the longest" for n in REACHES))
+    return Section(
+        title="Growth with length",
+        anchor="growth",
+        paragraphs=tuple(f"{warning}." for warning in _warnings(findings, scalings)),
+        tables=(
+            Table(
+                ("Setting", *header) if several else header,
+                rows,
+                caption="Exponent of the last two octaves with its 95 % interval. The fit is a + bL + cL ln L + dL^2 with "
+                "no negative term, by relative residuals, from four lengths on; ~ and what stands past the longest "
+                "measured length is predicted by it, not measured, and enters no crossover and no verdict. Nothing is "
+                "predicted past a memory limit.",
+            ),
+        ),
+    )
+
+
+def _row(findings: Findings, scaling: Scaling) -> tuple[str | Cell, ...]:
+    beyond = {prediction.length: prediction for prediction in predictions(scaling)}
+    grown = scaling.local
+    longest = max(scaling.observed)
+    return (
+        findings.names[scaling.curve.label],
+        str(scaling.curve.phase),
+        Cell(exponent_interval(grown), tone="warn" if scaling.warning else ""),
+        str(grown.lengths[0]) if grown else UNKNOWN,
+        str(grown.lengths[1]) if grown else UNKNOWN,
+        format_percent(scaling.residual),
+        *(Cell(predicted_latency(beyond.get(reach * longest)), tone="faint") for reach in REACHES),
+    )
+
+
+def _warnings(findings: Findings, scalings: Iterable[Scaling]) -> Iterable[str]:
+    for scaling in scalings:
+        if scaling.warning:
+            label = scaling.curve.label
+            yield f"{scaling.curve.phase}: {scaling.warning.replace(label, findings.names[label])}"
+
+
+def kernels(findings: Findings) -> Section | None:
+    """Crossovers by pair of implementations and by device; None where the run has but one of each."""
+    machines = _machines(findings)
+    rows = sensitivity(machines)
+    pairs = Counter((row.challenger.operator, row.incumbent.operator) for row in rows if _is_first_setting(row, rows))
+    if len(machines) < 2 and max(pairs.values(), default=0) < 2:
+        return None
+    devices = tuple(machines)
+    apart = settings_apart(row.challenger for row in rows)
+    several = any(apart.values())
+    return Section(
+        title="How sensitive the crossover is to kernels and hardware",
+        anchor="kernels",
+        tables=(
+            Table(
+                (*(("Setting",) if several else ()), "Phase", "Pair", *devices),
+                tuple(
+                    (
+                        *((apart[row.challenger],) if several else ()),
+                        str(row.challenger.phase),
+                        f"{findings.names[row.challenger.label]} against {findings.names[row.incumbent.label]}",
+                        *row.cells(devices),
+                    )
+                    for row in rows
+                ),
+                caption="Length in tokens at which the first overtakes the second, with its 95 % interval. >: not up to "
+                "that length; <: already from it on; =: practically equal; ?: hidden by noise.",
+            ),
+        ),
+    )
+
+
+def _is_first_setting(row: SensitivityRow, rows: Iterable[SensitivityRow]) -> bool:
+    """Whether the row is in the setting that its pair of operators appears in first, so that each pair counts once."""
+    pair = (row.challenger.operator, row.incumbent.operator)
+    first = next(other for other in rows if (other.challenger.operator, other.incumbent.operator) == pair)
+    return row.challenger.setting == first.challenger.setting
+
+
+def _machines(findings: Findings) -> dict[str, list[Record]]:
+    """Records by the name of the device they were measured on."""
+    held: dict[str, list[Record]] = defaultdict(list)
+    for finding in findings.points:
+        held[findings.device(finding.record.point.device)].append(finding.record)
+    return dict(held)
