@@ -97,9 +97,8 @@ class Session:
         self.force = force
         own, self._elsewhere = taken_up(lines, standing, force=force)
         self.ledger = Ledger(own)
-        self._page = scenario.to_yaml()
+        self._about = {"hyenaprof": hyenaprof.__version__, "scenario": scenario.to_yaml(), "command": command}
         self._timeout_s = timeout_s
-        self._command = command
         self._warned: set[str] = set()
         self._begun_s = time.monotonic()
         self._standing = standing
@@ -221,8 +220,7 @@ class Session:
     def _note_header(self, hello: HelloAnswer, *, begin: bool = False) -> None:
         if begin or hello.fingerprint.id not in self._known:
             self._known.add(hello.fingerprint.id)
-            about = {"hyenaprof": hyenaprof.__version__, "started_at": time.time(), "scenario": self._page}
-            told = {**about, "command": self._command, "fingerprint": hello.fingerprint}
+            told = {**self._about, "started_at": time.time(), "fingerprint": hello.fingerprint}
             self.write([HeaderLine.model_validate(told)])
             for warning in hello.warnings:
                 self.display.warn(warning)
