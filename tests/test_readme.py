@@ -13,7 +13,7 @@ import pytest
 from builders import CROSSOVER, make_run
 from typer.main import get_command
 
-from hyenaprof.cli.app import app
+from hyenaprof.cli.app import app, main
 from hyenaprof.records.journal import NAME as JOURNAL
 from hyenaprof.records.journal import Journal
 from hyenaprof.records.store import begin_folder
@@ -61,6 +61,18 @@ def test_every_command_is_understood(arguments):
     context = get_command(app).commands[name].make_context(name, rest)
     scenario = context.params.get("scenario")
     assert scenario is None or scenario in scenario_files()
+
+
+SHOWN = re.findall(r"^```sh\n([^\n]+)\n```\n\n```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(("command", "shown"), SHOWN, ids=["crossover", "claims"])
+def test_what_a_command_is_shown_to_say_is_what_it_says(command, shown, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "argv", shlex.split(command, comments=True))
+    with pytest.raises(SystemExit):
+        main()
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == shown.splitlines()
 
 
 def test_a_flag_that_does_not_exist_would_be_noticed():

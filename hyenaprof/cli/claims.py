@@ -22,12 +22,12 @@ DENIED, NOTHING_COMPARABLE = 1, 3
 
 def claims(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     measured: Annotated[
-        str | None, typer.Argument(metavar="[RUN|TABLE]", help="A run's folder, or a .csv or .json table of times.")
+        str | None, typer.Argument(metavar="RUN|TABLE", help="A run's folder, or a .csv or .json table of times.")
     ] = None,
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SOURCE]...", help="Shipped sources by name, or YAML files of one's own [all shipped ones]."
+            metavar="SOURCE", help="Shipped sources by name, or YAML files of one's own [all shipped ones]."
         ),
     ] = None,
     run: Annotated[
@@ -170,7 +170,7 @@ def _lines(results: Sequence[ClaimResult]) -> Iterator[tuple[str, str]]:
     for file, of_file in groupby(results, key=lambda result: result.file):
         yield f"{file.name}: {file.source}", "bold"
         for claim, held in groupby(of_file, key=lambda result: result.claim):
-            yield f"  {claim.id}: {claim.statement} ({claim.where})", ""
+            yield f"  {claim.id} ({claim.where})\n    {claim.statement}", ""
             for result in held:
                 measured = f", measured {result.measured}" if result.measured else ""
                 own = [word for word in result.setting if word not in shared] if result.measured else []

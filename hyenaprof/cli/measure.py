@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 def sweep(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     scenario: Annotated[
-        str | None, typer.Argument(metavar="[SCENARIO]", help="A scenario's file, or the name of a shipped one.")
+        str | None, typer.Argument(metavar="SCENARIO", help="A scenario's file, or the name of a shipped one.")
     ] = None,
     ops: o.Ops = None,
     set_: o.Set = None,
@@ -114,7 +114,7 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SCENARIO|TABLE|RUN]",
+            metavar="SCENARIO|TABLE|RUN",
             help="A scenario to measure; or a .csv or .json table of times, or a run's folder, to analyse.",
         ),
     ] = None,

@@ -80,8 +80,8 @@ def test_text_says_statement_place_published_measured_reason_and_setting(capsys,
     assert ended.status == 0
     lines = ended.out.splitlines()
     assert lines[0] == "Measured: layer, training, batch 1, width 768, heads 12, float32, cpu"
-    assert lines[2:4] == ["mine: Somebody 2024", "  twice: Twice as fast at 8192. (abstract)"]
-    assert lines[4].startswith("    reproduced: published 2x at 8192, measured 2.8")
+    assert lines[2:5] == ["mine: Somebody 2024", "  twice (abstract)", "    Twice as fast at 8192."]
+    assert lines[5].startswith("    reproduced: published 2x at 8192, measured 2.8")
     assert lines[-1] == "1 reproduced, 0 not reproduced, 0 not comparable"
 
 
@@ -89,7 +89,7 @@ def test_settings_are_told_apart_where_a_claim_leaves_them_open(capsys, mine, fo
     (folder / "mine.yaml").write_text(MINE.replace("    conditions: {phase: training}\n", ""), encoding="utf-8")
     lines = run(capsys, "claims", mine, "mine.yaml").out.splitlines()
     assert lines[0] == "Measured: layer, batch 1, width 768, heads 12, float32, cpu"
-    assert [line.split(":")[0].strip() for line in lines[4:7]] == [
+    assert [line.split(":")[0].strip() for line in lines[5:8]] == [
         f"reproduced in {phase}" for phase in builders.PHASES
     ]
 

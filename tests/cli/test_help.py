@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -24,7 +25,7 @@ def test_it_runs_as_a_module_too():
 def test_the_help_names_every_command_and_where_to_begin(capsys, flag):
     ended = run(capsys, flag)
     assert ended.status == 0
-    for word in ("sweep", "report", "list", "Begin with: hyenaprof sweep --ops hyena,flash"):
+    for word in ("sweep", "crossover", "claims", "report", "list", "Begin with: hyenaprof sweep --ops hyena,flash"):
         assert word in ended.out
 
 
@@ -34,7 +35,7 @@ def test_without_a_command_the_help_is_shown_and_nothing_done(capsys):
     assert "Commands:" in ended.out + ended.err
 
 
-@pytest.mark.parametrize("command", ["sweep", "report", "list"])
+@pytest.mark.parametrize("command", ["sweep", "crossover", "claims", "report", "list"])
 def test_every_command_says_what_it_does(capsys, command):
     ended = run(capsys, command, "--help")
     assert ended.status == 0
@@ -48,6 +49,24 @@ def test_the_help_of_sweep_teaches_by_example_and_names_every_exit_status(capsys
     status = text.partition("Exit status:")[2].partition("What is measured")[0]
     for number in ("0 ", "1 ", "2 ", "3 ", "130 "):
         assert number in status
+
+
+@pytest.mark.parametrize(
+    ("command", "numbers"), [("crossover", ("0 ", "2 ", "3 ")), ("claims", ("0 ", "1 ", "2 ", "3 ", "130 "))]
+)
+def test_the_help_of_what_analyses_shows_examples_and_names_its_exit_statuses(capsys, command, numbers):
+    text = run(capsys, command, "--help").out
+    assert text.count(f"hyenaprof {command} ") == 4  # usage and three examples
+    status = text.partition("Exit status:")[2].partition("Arguments")[0]
+    assert all(number in status for number in numbers)
+
+
+def test_every_flag_of_claims_and_crossover_means_what_it_means_in_sweep(capsys):
+    def flags(command):
+        return set(re.findall(r"^  +(--[a-z-]+)", run(capsys, command, "--help").out, re.MULTILINE))
+
+    assert flags("claims") - flags("sweep") == {"--run", "--json"}
+    assert flags("crossover") - flags("sweep") == {"--json"}
 
 
 def test_every_example_of_sweep_is_a_request_that_is_understood(capsys, tmp_path, monkeypatch):
