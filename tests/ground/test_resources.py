@@ -27,6 +27,7 @@ def ship(folder: Path, name: str) -> None:
     (folder / "claims").mkdir(parents=True)
     (folder / f"{name}.yaml").write_text("")
     (folder / "claims" / f"{name}-claims.yaml").write_text("")
+    (folder / "claims" / f"{name}.csv").write_text("")
 
 
 def test_the_copy_inside_the_package_comes_before_a_folder_beside_it(tmp_path, monkeypatch):
@@ -37,9 +38,11 @@ def test_the_copy_inside_the_package_comes_before_a_folder_beside_it(tmp_path, m
     ship(inside, "wheel")
     assert resources.scenario_files() == {"wheel": inside / "wheel.yaml"}
     assert resources.claims_files() == {"wheel-claims": inside / "claims" / "wheel-claims.yaml"}
+    assert resources.table_files() == {"wheel.csv": inside / "claims" / "wheel.csv"}
 
 
 def test_nothing_shipped_is_nothing_found(tmp_path, monkeypatch):
     monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "hyenaprof")
     assert resources.scenario_files() == {}
     assert resources.claims_files() == {}
+    assert resources.table_files() == {}
