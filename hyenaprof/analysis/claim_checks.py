@@ -206,7 +206,7 @@ def _ratio(check: AtLength, found: Crossover) -> _Finding:
     return _decided(
         reach >= check.value * (1 - check.tolerance),
         f"{format_ratio(here.ratio)}{interval}",
-        f"{how}; {format_percent(check.tolerance)} below the published value still counts",
+        f"{how}; {format_percent(check.tolerance)} less still counts",
     )
 
 

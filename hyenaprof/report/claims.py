@@ -91,4 +91,8 @@ def _reasons(refused: Sequence[ClaimResult]) -> Table:
     for result in refused:
         grouped[result.reason].append(f"{result.file.name} {result.claim.id}")
     rows = tuple((reason, ", ".join(names)) for reason, names in grouped.items())
-    return Table(("Not comparable because", "Claims"), rows, caption="`hyenaprof list` names the sources.")
+    return Table(
+        ("Not comparable because", "Claims"),
+        rows,
+        caption="Named by source and claim; hyenaprof list says what the sources are.",
+    )
