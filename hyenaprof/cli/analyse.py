@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hyenaprof.analysis.overview import REACHES, Overview, Told, outlook, overview, predictions
+from hyenaprof.analysis.overview import REACHES, Overview, overview, predictions
 from hyenaprof.records.source import Source
+from hyenaprof.report.growth import beyond
 from hyenaprof.report.machine import as_json, overview_form
 from hyenaprof.report.words import exponent_interval, predicted_latency
 
@@ -59,19 +60,9 @@ def _statements(held: Overview) -> Iterator[str]:
         yield held.nothing
     for entry in held.told:
         yield entry.sentence
-        yield from _beyond(entry, held)
-
-
-def _beyond(entry: Told, held: Overview) -> Iterator[str]:
-    """What the fitted costs say past the range, in words that call it a prediction."""
-    found = outlook(entry.crossover, held.scalings)
-    if found is None:
-        return
-    ours, theirs = held.names[found.challenger], held.names[found.incumbent]
-    if found.by is None:
-        yield f"  predicted, not measured: {ours} does not clearly overtake {theirs} up to {found.reach}"
-    else:
-        yield f"  predicted, not measured: {ours} overtakes {theirs} before {found.by}"
+        coming = beyond(entry.crossover, held.scalings, held.names)
+        if coming:
+            yield f"  {coming}"
 
 
 def _warnings(source: Source, held: Overview) -> Iterator[str]:

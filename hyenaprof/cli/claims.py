@@ -16,6 +16,7 @@ from hyenaprof.errors import ScenarioError, did_you_mean
 if TYPE_CHECKING:
     from hyenaprof.analysis.claims import ClaimResult, ClaimsFile
     from hyenaprof.records.source import Source
+    from hyenaprof.running.runner import SweepRequest
 
 DENIED, NOTHING_COMPARABLE = 1, 3
 
@@ -74,34 +75,47 @@ def claims(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     }
     rest = {"timeout": timeout, "force": force, "python": python, "out": out, "fresh": fresh}
     if run is None:
-        if measured is None:
-            raise ScenarioError("nothing to hold claims against", hint="name a run or a table, or give --run SOURCE")
-        from hyenaprof.records.source import read_source
-
-        o.refuse_measuring({**flags, **rest}, beside=measured)
-        files = load_sources(sources or ())
-        raise typer.Exit(_judge(read_source(measured), files, json=json))
+        o.refuse_measuring({**flags, **rest}, beside=measured or "a run", instead="give --run SOURCE")
+        source = _read(measured)
+        raise typer.Exit(_judge(source, load_sources(sources or ()), json=json))
     if measured is not None:
         raise ScenarioError(f"--run and {measured!r} are both given", hint="give one of them")
-    from hyenaprof.cli.measure import INTERRUPTED, show, status_of
-    from hyenaprof.cli.measure import measured as measure
-    from hyenaprof.records.source import source_of
     from hyenaprof.running.runner import SweepRequest
 
-    files = load_sources([run])
+    (file,) = load_sources([run])
     request = SweepRequest(
-        o.scenario_of(_scenario_of(files[0]), flags),
+        o.scenario_of(_scenario_of(file), flags),
         out=out,
         fresh=fresh,
         pythons=o.interpreters(python),
         timeout_s=o.seconds(timeout),
         force=force,
     )
-    made, interrupted = measure(request, quiet=json)
-    show(made, quiet=json)
-    status_of(made)
-    verdict = _judge(source_of(made), files, json=json)
-    raise typer.Exit(INTERRUPTED if interrupted else verdict)
+    raise typer.Exit(_measure_and_judge(request, file, json=json))
+
+
+def _read(measured: str | None) -> Source:
+    from hyenaprof.records.source import holds_numbers, read_source
+    from hyenaprof.resources import claims_files
+
+    if measured is None:
+        raise ScenarioError("nothing to hold claims against", hint="name a run or a table, or give --run SOURCE")
+    if measured in claims_files() and not holds_numbers(measured):
+        hint = f"name a run or a table before it, or measure its scenario: --run {measured}"
+        raise ScenarioError(f"{measured} is a source of claims and holds no measurements", hint=hint)
+    return read_source(measured)
+
+
+def _measure_and_judge(request: SweepRequest, file: ClaimsFile, *, json: bool) -> int:
+    from hyenaprof.cli.measure import INTERRUPTED, measured, show, status_of
+    from hyenaprof.records.source import source_of
+
+    run, interrupted = measured(request, quiet=json)
+    show(run, quiet=json)
+    if not interrupted:
+        status_of(run)  # raises where nothing could be measured; a point that is incorrect was not timed either
+    verdict = _judge(source_of(run), [file], json=json)
+    return INTERRUPTED if interrupted else verdict
 
 
 def load_sources(names: Sequence[str]) -> tuple[ClaimsFile, ...]:

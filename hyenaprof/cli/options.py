@@ -159,7 +159,7 @@ def scenario_of(
     return scenario_from(raw, source=place, lines=lines)
 
 
-def refuse_measuring(flags: Mapping[str, object], *, beside: str) -> None:
+def refuse_measuring(flags: Mapping[str, object], *, beside: str, instead: str = "name a scenario to measure") -> None:
     """Refuses flags that say how to measure where nothing is measured.
 
     Raises:
@@ -169,7 +169,7 @@ def refuse_measuring(flags: Mapping[str, object], *, beside: str) -> None:
     if given:
         raise ScenarioError(
             f"--{given.replace('_', '-')} says how to measure, but {Path(beside).name} is only analysed",
-            hint="leave the flag out, or name a scenario to measure",
+            hint=f"leave the flag out, or {instead}",
         )
 
 

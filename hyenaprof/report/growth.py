@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
-from hyenaprof.analysis.overview import REACHES, predictions, scalings_of
+from hyenaprof.analysis.overview import REACHES, outlook, predictions, scalings_of
 from hyenaprof.analysis.scaling import Scaling
 from hyenaprof.analysis.sensitivity import SensitivityRow, sensitivity
 from hyenaprof.analysis.sentence import settings_apart
-from hyenaprof.model import Cell, Record, Section, Table
+from hyenaprof.model import Cell, Crossover, Record, Section, Table
 from hyenaprof.report.findings import Findings
 from hyenaprof.report.words import exponent_interval, predicted_latency
 from hyenaprof.units import UNKNOWN, format_percent
@@ -27,7 +27,7 @@ def growth(findings: Findings) -> Section | None:
     return Section(
         title="Growth with length",
         anchor="growth",
-        paragraphs=tuple(f"{warning}." for warning in _warnings(findings, scalings)),
+        paragraphs=tuple(f"{line}." for line in (*_warnings(findings, scalings), *outlooks(findings))),
         tables=(
             Table(
                 ("Setting", *header) if several else header,
@@ -61,6 +61,33 @@ def _warnings(findings: Findings, scalings: Iterable[Scaling]) -> Iterable[str]:
         if scaling.warning:
             label = scaling.curve.label
             yield f"{scaling.curve.phase}: {scaling.warning.replace(label, findings.names[label])}"
+
+
+def beyond(crossover: Crossover, scalings: Iterable[Scaling], names: Mapping[str, str]) -> str | None:
+    """What the fitted costs say past the range where the incumbent leads to its end, in words that call it a prediction.
+
+    Args:
+        crossover: In time.
+        scalings: Of its two curves, among others.
+        names: What each label is called.
+    """
+    found = outlook(crossover, scalings)
+    if found is None:
+        return None
+    ours, theirs = names[found.challenger], names[found.incumbent]
+    if found.by is None:
+        return f"predicted, not measured: {ours} does not clearly overtake {theirs} up to {found.reach}"
+    return f"predicted, not measured: {ours} overtakes {theirs} before {found.by}"
+
+
+def outlooks(findings: Findings) -> Iterator[str]:
+    """What may come past the range, by phase and, where there are several, setting."""
+    scalings = scalings_of(finding.record for finding in findings.points)
+    several = len(findings.places) > 1
+    for panel, crossover in findings.crossovers():
+        text = beyond(crossover, scalings, findings.names)
+        if text is not None:
+            yield f"{panel.setting.phase}: {text}" + (f" ({findings.place_words(panel.setting)})" if several else "")
 
 
 def kernels(findings: Findings) -> Section | None:

@@ -17,6 +17,7 @@ from hyenaprof.records.store import Run
 from hyenaprof.report import allocators
 from hyenaprof.report.answer import NOTHING_TO_COMPARE, pair_name, sentences
 from hyenaprof.report.findings import Finding, Findings, Panel, find
+from hyenaprof.report.growth import outlooks
 from hyenaprof.report.words import begun, grouped, latency_bounds, latency_interval, ratio_interval
 from hyenaprof.units import UNKNOWN, format_bytes, format_latency, format_length
 
@@ -44,6 +45,8 @@ def _parts(findings: Findings) -> Iterator[RenderableType]:
     yield Text("")
     for line in sentences(findings) or [NOTHING_TO_COMPARE]:
         yield Text(line, style="bold")
+    for line in outlooks(findings):
+        yield Text(line, style="dim")
     yield from _listed("Crossovers under both allocators", allocators.lines(findings))
     yield from _listed("Not measured", _failures(findings))
     yield from _listed("Warnings", _warnings(findings), style="bold yellow")

@@ -128,6 +128,8 @@ def test_a_device_that_the_source_names_must_be_the_one_measured_on(capsys, mine
         ((FIGURE, "--run", "hyena-paper"), f"--run and '{FIGURE}' are both given", "one of them"),
         (("--run", "mine.yaml"), "mine names no scenario to measure", "scenario:"),
         ((FIGURE, "--budget", "1h"), f"--budget says how to measure, but {FIGURE} is only analysed", "leave the flag"),
+        (("hyena-paper",), "hyena-paper is a source of claims and holds no measurements", "--run hyena-paper"),
+        (("--budget", "1h"), "--budget says how to measure, but a run is only analysed", "give --run SOURCE"),
         (("nowhere",), "no run in 'nowhere'", "journal.jsonl"),
         (("nowhere.csv",), "no table nowhere.csv", ".csv or .json"),
         (("--run", "hyena-paper", "--device", "fake:9"), "no device fake:9", "--device"),
@@ -154,6 +156,16 @@ def test_a_source_is_measured_by_its_own_scenario_and_then_judged(capsys, folder
     assert "round 2" in ended.err  # progress, out of the way of the JSON
     assert {record.point.phase for record in load_run(folder / "made").records} == {Phase.TRAINING}
     assert run(capsys, "claims", "made", "mine.yaml").status == ended.status
+
+
+def test_what_was_measured_until_it_was_interrupted_is_judged_and_the_status_says_so(capsys, mine, folder, monkeypatch):
+    monkeypatch.setattr("hyenaprof.cli.measure.measured", lambda *_, **__: (load_run(folder / mine), True))
+    page = "operators: {hyena: {implementations: [fft]}, flash: {implementations: [sdpa]}}\n"
+    (folder / "small.yaml").write_text(page, encoding="utf-8")
+    (folder / "mine.yaml").write_text(MINE.replace("claims:", "scenario: small.yaml\nclaims:"), encoding="utf-8")
+    ended = run(capsys, "claims", "--run", "mine.yaml")
+    assert ended.status == 130
+    assert ended.out.splitlines()[-1] == "1 reproduced, 0 not reproduced, 0 not comparable"
 
 
 def test_a_warning_of_the_table_travels_with_the_verdicts(capsys, folder):

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 import re
 
 import builders
 import pytest
+from rich.console import Console
 
 from hyenaprof.model import Cell, Outcome, Phase
 from hyenaprof.report.findings import find
-from hyenaprof.report.growth import growth, kernels
+from hyenaprof.report.growth import growth, kernels, outlooks
+from hyenaprof.report.terminal import summary
 
 FORWARD = (Phase.FORWARD,)
 
@@ -57,6 +60,26 @@ def test_an_operator_that_grows_otherwise_than_its_cost_is_said_first() -> None:
     (said,) = section.paragraphs
     assert said.startswith("forward: hyena does not scale like its stated cost: from 2048 to 8192 its time grows as L^")
     assert section.tables[0].rows[0][2] == Cell(text(section.tables[0].rows[0][2]), tone="warn")
+
+
+def test_where_the_incumbent_leads_to_the_end_the_fit_says_what_may_come_and_calls_it_so() -> None:
+    def law(operator: str, phase: Phase, length: int) -> float:
+        return builders.crossing_law(operator, phase, length) * (5 if operator == "hyena" else 1)
+
+    records = builders.make_records(phases=FORWARD, law=law, noise=0.001, within_noise=0.001)
+    findings = find(builders.make_run(records))
+    said = "forward: predicted, not measured: hyena overtakes flash before 16384"
+    assert list(outlooks(findings)) == [said]
+    section = growth(findings)
+    assert section is not None
+    assert section.paragraphs[-1] == f"{said}."
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(summary(findings.run))
+    assert said in console.export_text().splitlines()
+
+
+def test_a_crossover_that_was_measured_is_not_predicted() -> None:
+    assert list(outlooks(find(builders.make_run(builders.make_records(phases=FORWARD))))) == []
 
 
 def test_a_run_of_one_length_or_of_failures_has_no_growth() -> None:
