@@ -39,6 +39,13 @@ class OperatorEntry:
     install: Mapping[str, str] = field(default_factory=dict)
 
 
+# The build of flash-attn 2 imports torch and calls nvcc, so what it needs comes first and it sees the environment.
+_FLASH_ATTN_2 = (
+    "pip install setuptools wheel packaging ninja psutil && pip install --no-build-isolation 'flash-attn>=2.7'"
+)
+_FLASH_ATTN_3 = "from a checkout of github.com/Dao-AILab/flash-attention: cd hopper && python setup.py install"
+_FLASH_ATTN_4 = "pip install 'flash-attn-4>=4.0.0b30'"
+
 OPERATORS: dict[str, OperatorEntry] = {
     "hyena": OperatorEntry(
         target="hyenaprof.operators.hyena:Hyena",
@@ -58,10 +65,17 @@ OPERATORS: dict[str, OperatorEntry] = {
     ),
     "flash": OperatorEntry(
         target="hyenaprof.operators.attention:FlashAttention",
-        implementations=("sdpa",),
+        implementations=("sdpa", "cudnn", "efficient", "fa2", "fa3", "fa4", "sdpa-fa3", "sdpa-fa4", "flex"),
         family="attention",
         exponent=2.0,
         paper="Dao 2023, FlashAttention-2, arXiv:2307.08691",
+        install={
+            "fa2": _FLASH_ATTN_2,
+            "fa3": _FLASH_ATTN_3,
+            "fa4": _FLASH_ATTN_4,
+            "sdpa-fa3": _FLASH_ATTN_3,
+            "sdpa-fa4": _FLASH_ATTN_4,
+        },
     ),
     "attention": OperatorEntry(
         target="hyenaprof.operators.attention:StandardAttention",

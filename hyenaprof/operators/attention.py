@@ -1,9 +1,8 @@
-"""Causal attention: the standard one, which writes its scores to memory, and torch's flash kernel, which does not."""
+"""Causal attention: the standard one, which writes its scores to memory, and flash kernels, which do not."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -11,12 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hyenaprof.errors import Unsupported
 from hyenaprof.model import Cost, DType, Phase, Scope, Shape
 from hyenaprof.operators.attention_checks import core_spot_checks, layer_spot_checks, sparse_cotangent
 from hyenaprof.operators.attention_cost import flash_cost, standard_cost
+from hyenaprof.operators.attention_kernels import ACTIVATED, BACKENDS, DISPATCHED, PACKAGES, flash_kernel
 from hyenaprof.operators.base import (
     TORCH_DTYPES,
     CausalAxes,
@@ -133,23 +132,28 @@ class Attention(Operator):
 
 
 class FlashAttention(Attention):
-    """Attention by torch's scaled_dot_product_attention, pinned to its flash kernel (Dao 2023, arXiv:2307.08691)."""
+    """Attention by kernels that keep their scores on the chip (Dao 2023, arXiv:2307.08691, and those after it)."""
 
     def kernel(self, implementation: str, shape: Shape, *, dtype: DType, device: torch.device) -> Launcher:
-        """Gives `sdpa`.
+        """Gives a backend of torch's scaled_dot_product_attention, a package's kernel, or `flex`.
 
         Raises:
-            Unsupported: The flash kernel does not take this dtype or head dimension on this device.
+            Unsupported: It does not take this dtype or head dimension on this device, or its package is not there.
         """
-        if implementation != "sdpa":
-            raise Unsupported(f"flash has no implementation {implementation!r}")
-        _refuse_what_flash_refuses(shape.head_dimension, TORCH_DTYPES[dtype], device)
-        return flash_attention
+        kind = TORCH_DTYPES[dtype]
+        if implementation == "flex":
+            from hyenaprof.operators.attention_flex import flex_kernel  # late: it brings torch's compiler along
 
-    def expected_ops(self, implementation: str, device_type: str) -> tuple[str, ...]:  # noqa: ARG002 -- there is one
-        """The op behind the pinned backend."""
-        suffix = "_for_cpu" if device_type == "cpu" else ""
-        return (f"aten::_scaled_dot_product_flash_attention{suffix}",)
+            return flex_kernel(shape.length, shape.head_dimension, dtype=kind, device=device)
+        if implementation not in {*BACKENDS, *PACKAGES, *ACTIVATED}:
+            raise Unsupported(f"flash has no implementation {implementation!r}")
+        return flash_kernel(implementation, shape.head_dimension, dtype=kind, device=device)
+
+    def expected_ops(self, implementation: str, device_type: str) -> tuple[str, ...]:
+        """The ops behind a pinned backend; none for a package, which is called by its own name."""
+        if implementation == "sdpa" and device_type == "cpu":
+            return ("aten::_scaled_dot_product_flash_attention_for_cpu",)
+        return DISPATCHED.get(implementation, ())
 
     def cost(
         self,
@@ -196,15 +200,6 @@ class StandardAttention(Attention):
         return standard_cost(shape, scope, phase, itemsize_bytes=dtype.itemsize_bytes)
 
 
-def flash_attention(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor) -> Tensor:
-    """Causal attention by torch's flash kernel and no other.
-
-    Never with a mask: the causal flag alone is right beyond 65536 positions.
-    """
-    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
-        return functional.scaled_dot_product_attention(q_BHLK, k_BHLK, v_BHLK, is_causal=True)
-
-
 def attention_definition(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor) -> Tensor:
     """softmax(q k / sqrt(K)) v over the past, one query after the other."""
     rows = []
@@ -214,15 +209,3 @@ def attention_definition(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor) -> Tens
         mixed_BHK = (weights_BHS[..., None] * v_BHLK[:, :, : t + 1]).sum(2)
         rows.append(mixed_BHK / weights_BHS.sum(-1, keepdim=True))
     return torch.stack(rows, dim=2)
-
-
-def _refuse_what_flash_refuses(head_dimension: int, dtype: torch.dtype, device: torch.device) -> None:
-    """Tries the kernel on a small problem; a refusal keeps torch's own words, which it gives as warnings."""
-    q_BHLK = torch.zeros(1, 1, 8, head_dimension, dtype=dtype, device=device)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        try:
-            flash_attention(q_BHLK, q_BHLK, q_BHLK)
-        except RuntimeError as error:
-            words = [str(error), *(str(warning.message) for warning in said)]
-            raise Unsupported("; ".join(word.splitlines()[0] for word in words)) from error

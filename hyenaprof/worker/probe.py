@@ -10,6 +10,7 @@ from hyenaprof.devices.base import Device
 from hyenaprof.model import DType, Phase, Point, Scope, Shape
 from hyenaprof.operators import operator_table
 from hyenaprof.operators.base import entry_for, load
+from hyenaprof.operators.packages import PackageRefused
 from hyenaprof.pipe import ImplementationStatus, Refusal
 from hyenaprof.worker.iteration import prepare
 from hyenaprof.worker.outcomes import attempt
@@ -28,15 +29,26 @@ def availability(names: Sequence[str], device: Device) -> tuple[ImplementationSt
 
 
 def status_of(name: str, implementation: str, device: Device) -> ImplementationStatus:
-    """Builds and calls one implementation on the tiny problem; says why where that fails."""
-    ended = attempt(lambda: _call_once(_tiny_point(name, implementation, device), device))
-    refused = isinstance(ended, Refusal)
+    """Builds and calls one implementation on the tiny problem; says why where that fails, and what to install.
+
+    An install line is for a library that is absent or broken: it helps nobody whose device is the wrong one.
+    """
+    installs: list[str | None] = []
+
+    def call() -> None:
+        try:
+            _call_once(_tiny_point(name, implementation, device), device)
+        except PackageRefused:
+            installs.append(entry_for(name).install.get(implementation))
+            raise
+
+    ended = attempt(call)
     return ImplementationStatus(
         operator=name,
         implementation=implementation,
-        available=not refused,
+        available=not isinstance(ended, Refusal),
         reason=ended.reason if isinstance(ended, Refusal) else None,
-        install=entry_for(name).install.get(implementation) if refused else None,
+        install=installs[0] if installs else None,
     )
 
 

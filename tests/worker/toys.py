@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hyenaprof.errors import Unsupported
 from hyenaprof.model import Cost, Phase, Scope
 from hyenaprof.operators import OperatorEntry
 from hyenaprof.operators.base import TORCH_DTYPES, Operator, leaf, normal, seeded
+from hyenaprof.operators.packages import PackageRefused
 
 
 class ScaleInputs(NamedTuple):
@@ -43,7 +43,7 @@ class Scale(Operator):
 
     def build(self, implementation, shape, scope, *, dtype, device):
         if implementation == "absent":
-            raise Unsupported("the library absent is not installed")
+            raise PackageRefused("the library absent is not installed")
         return self.call
 
     def call(self, x, weight):

@@ -1,0 +1,48 @@
+import math
+
+import pytest
+from libraries import broken, plant
+
+from hyenaprof.errors import Unsupported
+from hyenaprof.operators.packages import PackageRefused, function_of
+
+
+def test_a_function_of_a_library_that_is_there_is_that_function():
+    assert function_of("math", "sqrt") is math.sqrt
+
+
+@pytest.mark.parametrize("module", ["no_such_library", "no_such_library.inner"])
+def test_an_absent_library_is_refused_in_the_imports_words(module):
+    with pytest.raises(PackageRefused, match=r"^No module named 'no_such_library'$"):
+        function_of(module, "attend")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ImportError("kernels.so: undefined symbol: _ZN3c10"),
+            r"^kernels cannot be imported: kernels?\.so.*$|undefined",
+        ),
+        (OSError("libcudart.so.12: cannot open shared object file"), "libcudart.so.12: cannot open"),
+        (
+            RuntimeError("built for CUDA 12.4\nmore"),
+            r"^kernels cannot be imported: built for CUDA 12.4 \(RuntimeError\)$",
+        ),
+        (AttributeError("module 'torch' has no attribute 'x'"), r"no attribute 'x' \(AttributeError\)$"),
+    ],
+)
+def test_a_broken_library_is_unsupported_and_says_what_its_import_said(error, said):
+    with broken("kernels", error), pytest.raises(Unsupported, match=said):
+        function_of("kernels", "attend")
+
+
+def test_a_library_without_the_name_is_refused(monkeypatch):
+    plant(monkeypatch, "kernels")
+    with pytest.raises(PackageRefused, match="cannot import name 'attend' from 'kernels'"):
+        function_of("kernels", "attend")
+
+
+def test_another_fault_of_an_import_is_no_refusal():
+    with broken("kernels", ZeroDivisionError("a bug")), pytest.raises(ZeroDivisionError):
+        function_of("kernels", "attend")
