@@ -8,7 +8,14 @@ from statistics import median
 from hyenaprof.errors import ScenarioError
 from hyenaprof.model import ChoiceLine, Phase
 from hyenaprof.operators import entry_of
-from hyenaprof.pipe import Measure, MeasureAnswer, VisitRules
+from hyenaprof.pipe import (
+    Availability,
+    AvailabilityAnswer,
+    ImplementationStatus,
+    Measure,
+    MeasureAnswer,
+    VisitRules,
+)
 from hyenaprof.records.scenario import OperatorChoice, Scenario
 from hyenaprof.records.store import Run
 from hyenaprof.running.plan import Iteration, pairings_at
@@ -69,8 +76,9 @@ def _side(name: str, implementation: str, choice: OperatorChoice, pythons: Mappi
 
 def _fastest(session: Session, name: str, choice: OperatorChoice, pythons: Mapping[str, str]) -> str:
     trials_s: dict[str, float] = {}
-    rejected: dict[str, str] = {}
-    for implementation in entry_of(name).implementations:
+    rejected = _not_here(session, name, choice, pythons)
+    candidates = [known for known in entry_of(name).implementations if known not in rejected]
+    for implementation in candidates if len(candidates) > 1 else ():
         iteration = _trial(session, _side(name, implementation, choice, pythons))
         try:
             session.checks.verify(iteration)
@@ -79,16 +87,51 @@ def _fastest(session: Session, name: str, choice: OperatorChoice, pythons: Mappi
             if refused.worker_lost:
                 session.workers.drop(iteration.side)
             rejected[implementation] = f"{refused.outcome}: {refused.reason}"
-    if not trials_s:  # each is closed with its own reason as soon as a length is opened
+    if not trials_s and len(candidates) != 1:  # each is closed with its own reason as soon as a length is opened
         return entry_of(name).implementations[0]
-    best = min(trials_s, key=trials_s.__getitem__)
+    best = min(trials_s, key=trials_s.__getitem__) if trials_s else candidates[0]
     fingerprint_id = session.fingerprint_id(_side(name, best, choice, pythons))
     line = ChoiceLine(
         operator=name, implementation=best, trial_s=trials_s, rejected=rejected, fingerprint_id=fingerprint_id
     )
     session.write([line])
-    session.display.note(f"{name} stands for {name}:{best}, the fastest that verifies here")
+    why = "the fastest that verifies here" if trials_s else "the only one that can be had here"
+    session.display.note(f"{name} stands for {name}:{best}, {why}")
     return best
+
+
+def _not_here(session: Session, name: str, choice: OperatorChoice, pythons: Mapping[str, str]) -> dict[str, str]:
+    """Reasons for what cannot be built here, asked of one worker an interpreter: one for each would take seconds each."""
+    sides = [_side(name, known, choice, pythons) for known in entry_of(name).implementations]
+    rejected: dict[str, str] = {}
+    for python in dict.fromkeys(side.python for side in sides):
+        together = {side.implementation: side for side in sides if side.python == python}
+        if len(together) > 1:
+            statuses = _statuses(session, next(iter(together.values())))
+            rejected |= {
+                status.implementation: f"not available: {status.reason}"
+                for status in statuses
+                if not status.available and status.implementation in together
+            }
+    return rejected
+
+
+def _statuses(session: Session, side: Side) -> tuple[ImplementationStatus, ...]:
+    """Which implementations of the side's operator its interpreter can build; none where asking took the worker down."""
+    try:
+        return (
+            session.worker(side)
+            .ask(
+                Availability(operators=(side.operator,)),
+                AvailabilityAnswer,
+                limit_s=session.limit_s(session.patience_s(TRIAL_LIMIT_S)),
+            )
+            .statuses
+        )
+    except Refused:  # each will say what it has to in its own trial
+        return ()
+    finally:
+        session.workers.drop(side)  # it has imported whatever there is; whoever is timed has not
 
 
 def _trial(session: Session, side: Side) -> Iteration:

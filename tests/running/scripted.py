@@ -67,6 +67,8 @@ def answer(body):
         entries = [{{"quantity": "output", "error": error, "tolerance": 1e-5}}]
         check = {{"kind": "check", "point": points[0], "method": "float64 definition", "entries": entries}}
         return {{"check": {{**check, "fingerprint_id": FINGERPRINT}}}}
+    if verb == "availability":
+        return {{"statuses": []}}
     if verb == "ceilings":
         return {{"line": {{"kind": "ceilings", "device": "fake", "fingerprint_id": FINGERPRINT}}}}
     if verb == "memory":

@@ -550,6 +550,46 @@ def test_an_implementation_that_does_not_verify_is_not_chosen_and_the_reason_kep
     assert choice.rejected == {"direct": said[kind]}
 
 
+def unavailable(*names):
+    """A worker that can build none of these."""
+    statuses = [
+        {
+            "operator": "hyena",
+            "implementation": name,
+            "available": name not in names,
+            "reason": f"no {name}" if name in names else None,
+        }
+        for name in ("fft", "direct")
+    ]
+    return {"verb": "availability", "kind": "reply", "answer": {"statuses": statuses}}
+
+
+def test_what_cannot_be_built_here_is_not_tried_and_the_only_one_left_needs_no_trial(go, two_ways):
+    run, told, script = go(Orders(faults=(unavailable("direct"),)), pythons=PYTHONS, **two_ways)
+    (choice,) = run.choices
+    assert (choice.implementation, choice.trial_s, choice.rejected) == (
+        "fft",
+        {},
+        {"direct": "not available: no direct"},
+    )
+    assert "hyena stands for hyena:fft, the only one that can be had here" in told.notes
+    assert {asked["point"]["implementation"] for asked in script.asked("verify")} == {"fft", "sdpa"}
+    assert {record.point.label for record in run.records} == {"hyena:fft", "flash:sdpa"}
+
+
+def test_where_none_can_be_built_the_first_stands_with_its_reason(go, two_ways):
+    run, _, _ = go(Orders(faults=(unavailable("fft", "direct"),)), pythons=PYTHONS, **two_ways)
+    assert run.choices == ()
+    assert {record.point.label for record in run.records} == {"hyena:fft", "flash:sdpa"}
+
+
+def test_an_implementation_that_takes_the_asked_worker_down_is_found_out_by_its_trial(go, two_ways):
+    fault = {"verb": "availability", "kind": "signal", "number": 11}
+    laws = {"hyena:fft": (2e-7, 1.0), "hyena:direct": (1e-7, 1.0)}
+    run, _, _ = go(Orders(laws=laws, faults=(fault,)), pythons=PYTHONS, **two_ways)
+    assert run.choices[0].implementation == "direct"
+
+
 def test_a_choice_holds_when_the_run_goes_on(go, two_ways):
     laws = {"hyena:fft": (2e-7, 1.0), "hyena:direct": (1e-7, 1.0)}
     folder, _, _ = go(Orders(laws=laws), pythons=PYTHONS, stop_after=1, **two_ways)
