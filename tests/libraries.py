@@ -18,9 +18,10 @@ def plant(monkeypatch: pytest.MonkeyPatch, module: str, **contents: Any) -> Modu
     parts = module.split(".")
     for depth in range(1, len(parts)):
         name = ".".join(parts[:depth])
-        package = ModuleType(name)
-        package.__path__ = []
-        monkeypatch.setitem(sys.modules, name, package)
+        if name not in sys.modules:
+            package = ModuleType(name)
+            package.__path__ = []
+            monkeypatch.setitem(sys.modules, name, package)
     made = ModuleType(module)
     made.__dict__.update(contents)
     monkeypatch.setitem(sys.modules, module, made)

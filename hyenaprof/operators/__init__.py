@@ -45,11 +45,16 @@ _FLASH_ATTN_2 = (
 )
 _FLASH_ATTN_3 = "from a checkout of github.com/Dao-AILab/flash-attention: cd hopper && python setup.py install"
 _FLASH_ATTN_4 = "pip install 'flash-attn-4>=4.0.0b30'"
+_FLASHFFTCONV = (
+    "from a checkout of github.com/HazyResearch/flash-fft-conv: "
+    "pip install --no-build-isolation einops ./csrc/flashfftconv ."
+)
+_SUBQUADRATIC_OPS = "pip install subquadratic-ops-torch-cu13 (or -cu12; NVIDIA's own licence, which you accept by it)"
 
 OPERATORS: dict[str, OperatorEntry] = {
     "hyena": OperatorEntry(
         target="hyenaprof.operators.hyena:Hyena",
-        implementations=("fft",),
+        implementations=("fft", "flashfftconv", "subq", "fla"),
         family="long convolution",
         exponent=1.0,
         paper="Poli et al. 2023, Hyena Hierarchy, arXiv:2302.10866",
@@ -62,6 +67,7 @@ OPERATORS: dict[str, OperatorEntry] = {
             "window": True,
             "short_taps": 3,
         },
+        install={"flashfftconv": _FLASHFFTCONV, "subq": _SUBQUADRATIC_OPS, "fla": "pip install fla-core"},
     ),
     "flash": OperatorEntry(
         target="hyenaprof.operators.attention:FlashAttention",

@@ -8,7 +8,7 @@ from torch._dynamo.exc import TorchDynamoException
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from hyenaprof.errors import Unsupported
-from hyenaprof.operators.attention_kernels import Kernel, refuse_what_it_refuses
+from hyenaprof.operators.attention_kernels import Kernel, try_on_zeros
 
 BLOCK = 128
 """Positions in a block of the mask, flex_attention's own default."""
@@ -20,7 +20,7 @@ def flex_kernel(length: int, head_dimension: int, *, dtype: torch.dtype, device:
     Raises:
         Unsupported: It does not run here, in torch's own words: no backward pass on a CPU, or what the compiler says.
     """
-    refuse_what_it_refuses(flex_attention, head_dimension, dtype=dtype, device=device)
+    try_on_zeros(flex_attention, head_dimension, dtype=dtype, device=device)
     return compiled_flex(length, device)
 
 

@@ -6,7 +6,6 @@ strides: neither core nor layer copies anything for it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 import torch
@@ -16,7 +15,12 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hyenaprof.errors import Unsupported
-from hyenaprof.operators.packages import PackageRefused, function_of
+from hyenaprof.operators.packages import (
+    PackageRefused,
+    function_of,
+    refuse_all_but_cuda,
+    refuse_what_it_refuses,
+)
 
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -46,9 +50,6 @@ DISPATCHED = {
 TRIED_LENGTH = 128
 """Long enough for every kernel's tiles; a refusal does not depend on the length."""
 
-_SAYS_NO = (RuntimeError, AssertionError, ValueError, TypeError)
-"""How kernels refuse: torch's checks by RuntimeError, Python ones by assertions and wrong values."""
-
 
 def flash_kernel(implementation: str, head_dimension: int, *, dtype: torch.dtype, device: torch.device) -> Kernel:
     """Gives one of BACKENDS, PACKAGES or ACTIVATED, tried on a small problem.
@@ -65,18 +66,8 @@ def flash_kernel(implementation: str, head_dimension: int, *, dtype: torch.dtype
             if implementation in ACTIVATED
             else from_package(PACKAGES[implementation])
         )
-    refuse_what_it_refuses(kernel, head_dimension, dtype=dtype, device=device)
+    try_on_zeros(kernel, head_dimension, dtype=dtype, device=device)
     return kernel
-
-
-def refuse_all_but_cuda(implementation: str, device: torch.device) -> None:
-    """Raises where there is no GPU: a package need not be installed to know that it would not run.
-
-    Raises:
-        Unsupported: The device is no CUDA device.
-    """
-    if device.type != "cuda":
-        raise Unsupported(f"{implementation} has kernels for CUDA alone, none for {device.type}")
 
 
 def pinned(backend: SDPBackend) -> Kernel:
@@ -149,19 +140,11 @@ def from_package(module: str) -> Kernel:
     return attend
 
 
-def refuse_what_it_refuses(kernel: Kernel, head_dimension: int, *, dtype: torch.dtype, device: torch.device) -> None:
-    """Tries a kernel on a small problem; a refusal keeps its own words, and those that torch gives as warnings.
+def try_on_zeros(kernel: Kernel, head_dimension: int, *, dtype: torch.dtype, device: torch.device) -> None:
+    """Calls a kernel on one head of zeros.
 
     Raises:
-        Unsupported: The kernel refused.
+        Unsupported: It refused.
     """
     q_BHLK = torch.zeros(1, 1, TRIED_LENGTH, head_dimension, dtype=dtype, device=device, requires_grad=True)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        try:
-            kernel(q_BHLK, q_BHLK, q_BHLK)
-        except torch.OutOfMemoryError:
-            raise
-        except _SAYS_NO as error:
-            words = [str(error) or type(error).__name__, *(str(warning.message) for warning in said)]
-            raise Unsupported("; ".join(word.strip().splitlines()[0] for word in words)) from error
+    refuse_what_it_refuses(lambda: kernel(q_BHLK, q_BHLK, q_BHLK))

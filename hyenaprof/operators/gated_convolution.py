@@ -13,6 +13,7 @@ Source: Poli et al. 2023, "Hyena Hierarchy", arXiv:2302.10866; the recurrence as
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -63,10 +64,14 @@ def plain_core(z_BPL: Tensor, taps_ODL: Tensor, weights: MixingWeights) -> Tenso
     return gates[0] * v_BDL
 
 
-def plain_layer(tensors: LayerTensors, weights: MixingWeights, taps_ODL: Tensor) -> Tensor:
+Core = Callable[[Tensor, Tensor, MixingWeights], Tensor]
+"""`plain_core`, or what takes its place."""
+
+
+def plain_layer(tensors: LayerTensors, weights: MixingWeights, taps_ODL: Tensor, *, core: Core = plain_core) -> Tensor:
     """The whole layer, x [B, L, D] to [B, L, D], given the filters."""
     z_BLP = functional.linear(tensors.x_BLD, tensors.in_weight_PD, tensors.in_bias_P)
-    y_BDL = plain_core(z_BLP.transpose(1, 2), taps_ODL, weights)
+    y_BDL = core(z_BLP.transpose(1, 2), taps_ODL, weights)
     return functional.linear(y_BDL.transpose(1, 2), tensors.out_weight_DD, tensors.out_bias_D)
 
 

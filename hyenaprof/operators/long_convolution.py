@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from hyenaprof.errors import OperatorError, Unsupported
+from hyenaprof.errors import OperatorError
 from hyenaprof.model import Cost, DType, OptionValue, Phase, Scope, Shape
 from hyenaprof.operators.base import (
     TORCH_DTYPES,
@@ -27,9 +27,9 @@ from hyenaprof.operators.gated_convolution import (
     core_definition,
     layer_definition,
     mixing_weights,
-    plain_core,
     plain_layer,
 )
+from hyenaprof.operators.long_convolution_adapters import core_of
 from hyenaprof.operators.long_convolution_checks import core_spot_checks
 from hyenaprof.operators.long_convolution_cost import LayerSize, algorithmic_cost, plain_need_bytes
 from hyenaprof.operators.projections import LayerTensors, layer_tensors
@@ -121,20 +121,19 @@ class LongConvolution(Operator):
         )
 
     def build(self, implementation: str, shape: Shape, scope: Scope, *, dtype: DType, device: torch.device) -> Launcher:
-        """Gives the plain implementation, `fft`.
+        """Gives the plain implementation, `fft`, or one whose convolutions are a library's.
 
         Raises:
-            Unsupported: No such implementation.
+            Unsupported: No such implementation, or its library is not there or does not run this.
         """
-        if implementation != "fft":
-            raise Unsupported(f"no implementation {implementation!r}")
+        core = core_of(implementation, shape, dtype=TORCH_DTYPES[dtype], device=device)
         if scope is Scope.CORE:
-            return lambda z, taps, *mixing: plain_core(z, taps, MixingWeights(*mixing))
+            return lambda z, taps, *mixing: core(z, taps, MixingWeights(*mixing))
         make = self.tap_maker.maker(shape, dtype=filter_dtype(dtype), device=device)
 
         def layer(*tensors: Tensor) -> Tensor:
             given, mixing, parameters = split_layer(tensors)
-            return plain_layer(given, mixing, make(*parameters))
+            return plain_layer(given, mixing, make(*parameters), core=core)
 
         return layer
 

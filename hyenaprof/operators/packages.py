@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+import torch
+
 from hyenaprof.errors import Unsupported
+
+_SAYS_NO = (RuntimeError, AssertionError, ValueError, TypeError)
+"""How kernels refuse a problem: C++ checks by RuntimeError, Python by assertions and wrong values."""
 
 
 class PackageRefused(Unsupported):
@@ -39,3 +45,30 @@ def _imported(module: str) -> Any:  # noqa: ANN401 -- somebody's module
 def _words(module: str, error: Exception) -> str:
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return said if module.partition(".")[0] in said else f"{module} cannot be imported: {said}"
+
+
+def refuse_all_but_cuda(implementation: str, device: torch.device) -> None:
+    """Raises where there is no GPU: a package need not be installed to know that it would not run.
+
+    Raises:
+        Unsupported: The device is no CUDA device.
+    """
+    if device.type != "cuda":
+        raise Unsupported(f"{implementation} has kernels for CUDA alone, none for {device.type}")
+
+
+def refuse_what_it_refuses(trial: Callable[[], object]) -> None:
+    """Tries a kernel on a small problem; a refusal keeps its own words, and those that torch gives as warnings.
+
+    Raises:
+        Unsupported: The kernel refused.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            trial()
+        except torch.OutOfMemoryError:
+            raise
+        except _SAYS_NO as error:
+            words = [str(error).strip() or type(error).__name__, *(str(warning.message).strip() for warning in said)]
+            raise Unsupported("; ".join(word.partition("\n")[0] for word in words)) from error

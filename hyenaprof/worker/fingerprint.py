@@ -21,6 +21,8 @@ from hyenaprof.scrub import scrub
 MEASUREMENT_VERSION = 1
 """Raised whenever the engine measures something else than before: older numbers are then not comparable."""
 _PACKAGES = ("torch", "triton", "numpy", "flash-attn", "flash-attn-4", "fla-core", "mamba-ssm")
+_ADAPTED = ("flash-attn-3", "flashfftconv", "subquadratic-ops-torch-cu12", "subquadratic-ops-torch-cu13")
+"""Named only where they are installed, so that the fingerprints of those who have none of them stay what they were."""
 _SETTINGS = (
     "PYTORCH_ALLOC_CONF",
     "PYTORCH_CUDA_ALLOC_CONF",
@@ -76,7 +78,8 @@ def _software() -> dict[str, FactValue]:
         "cuda": torch.version.cuda,
         "cudnn": _cudnn(),
     }
-    return facts | {name: _version(name) for name in _PACKAGES}
+    adapted = {name: found for name in _ADAPTED if (found := _version(name)) is not None}
+    return facts | {name: _version(name) for name in _PACKAGES} | adapted
 
 
 def _cudnn() -> int | None:

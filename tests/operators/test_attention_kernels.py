@@ -1,5 +1,4 @@
 import itertools
-import warnings
 
 import pytest
 import torch
@@ -10,7 +9,7 @@ from torch.nn import functional
 from hyenaprof.errors import Unsupported
 from hyenaprof.model import DType, Phase, Point, Scope, Shape
 from hyenaprof.operators import attention_kernels
-from hyenaprof.operators.attention_kernels import ACTIVATED, PACKAGES, activated, pinned, refuse_what_it_refuses
+from hyenaprof.operators.attention_kernels import ACTIVATED, PACKAGES, activated, pinned
 from hyenaprof.operators.base import load
 from hyenaprof.operators.packages import PackageRefused
 from hyenaprof.worker.verify import verify
@@ -140,24 +139,6 @@ def test_a_package_that_refuses_the_problem_is_unsupported_in_its_words(monkeypa
     plant(monkeypatch, "flash_attn.cute", flash_attn_func=fussy)
     with pytest.raises(Unsupported, match=r"^inputs must be float16 or bfloat16"):
         built("fa4")
-
-
-def test_a_refusal_keeps_the_first_line_of_the_error_and_of_each_warning():
-    def refuse(*_):
-        warnings.warn("Flash attention requires half or bfloat16", stacklevel=1)
-        raise RuntimeError("No available kernel. Aborting execution.\nmore")
-
-    with pytest.raises(Unsupported) as caught:
-        refuse_what_it_refuses(refuse, 64, dtype=torch.float32, device=CPU)
-    assert str(caught.value) == "No available kernel. Aborting execution.; Flash attention requires half or bfloat16"
-
-
-def test_a_kernel_for_which_memory_is_short_is_not_called_unsupported():
-    def starved(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    with pytest.raises(torch.OutOfMemoryError):
-        refuse_what_it_refuses(starved, 64, dtype=torch.float32, device=CPU)
 
 
 @pytest.mark.parametrize("implementation", ["cudnn", "efficient"])

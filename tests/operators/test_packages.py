@@ -1,10 +1,12 @@
 import math
+import warnings
 
 import pytest
+import torch
 from libraries import broken, plant
 
 from hyenaprof.errors import Unsupported
-from hyenaprof.operators.packages import PackageRefused, function_of
+from hyenaprof.operators.packages import PackageRefused, function_of, refuse_all_but_cuda, refuse_what_it_refuses
 
 
 def test_a_function_of_a_library_that_is_there_is_that_function():
@@ -46,3 +48,39 @@ def test_a_library_without_the_name_is_refused(monkeypatch):
 def test_another_fault_of_an_import_is_no_refusal():
     with broken("kernels", ZeroDivisionError("a bug")), pytest.raises(ZeroDivisionError):
         function_of("kernels", "attend")
+
+
+def test_a_refusal_keeps_the_first_line_of_the_error_and_of_each_warning():
+    def refuse():
+        warnings.warn("Flash attention requires half or bfloat16", stacklevel=1)
+        raise RuntimeError("No available kernel. Aborting execution.\nmore")
+
+    with pytest.raises(Unsupported) as caught:
+        refuse_what_it_refuses(refuse)
+    assert str(caught.value) == "No available kernel. Aborting execution.; Flash attention requires half or bfloat16"
+
+
+def test_a_refusal_without_words_is_named_by_its_kind():
+    def refuse():
+        raise AssertionError
+
+    with pytest.raises(Unsupported, match=r"^AssertionError$"):
+        refuse_what_it_refuses(refuse)
+
+
+def test_a_kernel_for_which_memory_is_short_is_not_called_unsupported():
+    def starved():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        refuse_what_it_refuses(starved)
+
+
+def test_a_kernel_that_runs_is_not_refused_and_its_warnings_are_nobodys():
+    refuse_what_it_refuses(lambda: warnings.warn("slow here", stacklevel=1))
+
+
+def test_only_cuda_is_let_through():
+    refuse_all_but_cuda("fa2", torch.device("cuda", 0))
+    with pytest.raises(Unsupported, match="fa2 has kernels for CUDA alone, none for cpu"):
+        refuse_all_but_cuda("fa2", torch.device("cpu"))
