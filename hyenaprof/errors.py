@@ -30,6 +30,12 @@ class JournalError(HyenaprofError):
     """A run's folder that cannot be read, or holds something else than expected."""
 
 
+class MergeError(HyenaprofError):
+    """Runs that contradict each other: unequal visits under one key."""
+
+    exit_code = 1
+
+
 class TableError(HyenaprofError):
     """A table of times from elsewhere that cannot be read."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Literal
 
 from hyenaprof.analysis.flips import Judged, judge
@@ -71,7 +71,8 @@ def find_all(
 
     Returns:
         One for each pair, in the table's order of the challenger, then of the incumbent. Curves of several fingerprints
-        are paired within each; two that share none (sides run in two environments) across.
+        are paired within each; two that share none (sides run in two environments) across, but only on one machine
+        under one protocol.
     """
     curves: dict[Curve, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
@@ -93,11 +94,17 @@ def _shown_order(curve: Curve) -> tuple[object, ...]:
 def _meetings(
     ours: Mapping[str, list[Record]], theirs: Mapping[str, list[Record]]
 ) -> Iterator[tuple[list[Record], list[Record]]]:
-    shared = [fingerprint for fingerprint in ours if fingerprint in theirs]
-    for fingerprint in shared:
-        yield ours[fingerprint], theirs[fingerprint]
-    if not shared:
-        yield [r for group in ours.values() for r in group], [r for group in theirs.values() for r in group]
+    """Records of one fingerprint on either side, under the same conditions: times of two machines say nothing together."""
+    for conditions in dict.fromkeys(held[0].conditions for held in ours.values()):
+        mine, others = (
+            {identity: held for identity, held in side.items() if held[0].conditions == conditions}
+            for side in (ours, theirs)
+        )
+        shared = [identity for identity in mine if identity in others]
+        if shared:
+            yield from ((mine[identity], others[identity]) for identity in shared)
+        else:
+            yield from product(mine.values(), others.values())
 
 
 def find(challenger: Sequence[Record], incumbent: Sequence[Record], *, metric: Metric = "latency") -> Crossover:

@@ -51,12 +51,18 @@ def sentence(crossover: Crossover, names: Mapping[str, str] | None = None) -> st
     """
     sides = (crossover.challenger, crossover.incumbent)
     shown = {**shared_names(sides), **(names or {})}
-    return f"{_subject(crossover)}: {_statement(crossover, {side.label: shown[side.label] for side in sides})}"
+    statement = _statement(crossover, {side.label: shown[side.label] for side in sides})
+    return f"{_subject(crossover)}: {statement}{_unpaired(crossover)}"
 
 
 def _subject(crossover: Crossover) -> str:
     phase = str(crossover.challenger.phase)
     return phase if crossover.metric == "latency" else f"{phase}, {crossover.metric.replace('_', ' ')}"
+
+
+def _unpaired(crossover: Crossover) -> str:
+    apart = sum(not comparison.paired for comparison in crossover.comparisons)
+    return f"; not paired at {apart} of {len(crossover.comparisons)} lengths" if apart else ""
 
 
 def _statement(crossover: Crossover, names: Mapping[str, str]) -> str:

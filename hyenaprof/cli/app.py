@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import hyenaprof
-from hyenaprof.cli import claims, machine, measure, show
+from hyenaprof.cli import claims, machine, measure, merging, show
 from hyenaprof.errors import HyenaprofError
 
 INTERRUPTED = 130
@@ -23,7 +23,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (measure.sweep, measure.crossover, claims.claims, show.report, show.list_, machine.doctor):
+for command in (
+    measure.sweep,
+    measure.crossover,
+    claims.claims,
+    show.report,
+    merging.merge,
+    show.list_,
+    machine.doctor,
+):
     app.command(name=command.__name__.rstrip("_"))(command)
 
 

@@ -29,6 +29,8 @@ class HeaderLine(JournalLine):
     """The scenario's YAML, so that the journal alone tells what was asked."""
     command: tuple[str, ...] = ()
     """Words after `hyenaprof` that ask for the same, that YAML saved as scenario.yaml; empty in earlier journals."""
+    run: str | None = None
+    """Which run this line begins a part of, in a journal that was merged from several."""
 
 
 class DeviceState(OnDisk):

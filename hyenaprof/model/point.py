@@ -218,6 +218,11 @@ class Fingerprint(OnDisk):
         """Twelve hexadecimal digits over the three parts."""
         return stable_hash(self.model_dump(mode="json"))
 
+    @property
+    def conditions(self) -> str:
+        """Twelve hexadecimal digits over machine and protocol: what two sides must share to be compared."""
+        return stable_hash(self.model_dump(mode="json", exclude={"software"}))
+
 
 class Cost(OnDisk):
     """Analytic work of one call, by the operator's own formula; kept in the journal so that it stays readable."""

@@ -26,6 +26,8 @@ class Record:
     check: CheckLine | None = None
     predicted_s: float | None = None
     inferred: bool = False
+    conditions: str | None = None
+    """The fingerprint's machine and protocol; None where the journal does not tell, as in a table from elsewhere."""
 
     @property
     def warnings(self) -> tuple[str, ...]:

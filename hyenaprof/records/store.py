@@ -52,6 +52,11 @@ class Run:
         return {header.fingerprint.id: header.fingerprint for header in self.headers}
 
     @property
+    def merged(self) -> bool:
+        """Whether it was put together from several runs; nothing more is measured into it."""
+        return any(header.run is not None for header in self.headers)
+
+    @property
     def finished(self) -> bool:
         """Whether the last session left nothing that more time could improve."""
         return bool(self.ends) and self.ends[-1].complete
@@ -138,6 +143,10 @@ def choose_folder(
     folder, number = first, 1
     while _holds_run(folder, scenario):
         standing = None if fresh else load_run(folder)
+        if standing and standing.merged:
+            raise JournalError(
+                f"{folder.name} was merged from several runs", hint="go on with one of them, or name another --out"
+            )
         if standing and not standing.finished:
             return folder, standing
         number += 1

@@ -99,13 +99,12 @@ def _map(findings: Findings, place: Sequence[Panel]) -> Figure:
     held = _compared(findings, place)
     name = f"leaders-{place[0].number}"
     curves = [curve for panel in place for curve, _ in panel.curves()]
-    count = counted(comparison.rounds for _, x in held for comparison in x.comparisons)
     drawing = draw_lanes(
         _lanes(findings, held), name=name, looks=looks(curves), names=findings.names, prints=findings.prints
     )
     return Figure(
         svg=drawing.svg,
-        caption=f"Who is faster at which length: {findings.place_words(setting)}; n = {count} paired rounds a length. "
+        caption=f"Who is faster at which length: {findings.place_words(setting)}; {rounds_of(x for _, x in held)} a length. "
         f"Timed region: {SCOPE_SHORT[setting.scope]}, in the phase named. Bar: crossover with its 95 % interval; hollow: "
         "the interval of the ratio covers 1.",
         alt="Map of which operator is faster at each sequence length. " + told_all(findings, (x for _, x in held)),
@@ -113,6 +112,14 @@ def _map(findings: Findings, place: Sequence[Panel]) -> Figure:
         name=name,
         prints=drawing.prints,
     )
+
+
+def rounds_of(crossovers: Iterable[Crossover]) -> str:
+    """`n = 6 paired rounds`; or that some sides had no round in common, and were compared by visits of their own."""
+    comparisons = [comparison for crossover in crossovers for comparison in crossover.comparisons]
+    count = f"n = {counted(comparison.rounds for comparison in comparisons)}"
+    apart = not all(comparison.paired for comparison in comparisons)
+    return f"{count} rounds, not all paired" if apart else f"{count} paired rounds"
 
 
 def counted(counts: Iterable[int]) -> str:

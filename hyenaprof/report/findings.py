@@ -45,11 +45,13 @@ class Setting:
     heads: int
     dtype: DType
     device: str
+    conditions: str | None = None
+    """Machine and protocol, which a merged run may have several of."""
 
     @property
-    def place(self) -> tuple[Scope, int, int, int, DType, str]:
+    def place(self) -> tuple[Scope, int, int, int, DType, str, str | None]:
         """The setting without its phase."""
-        return (self.scope, self.batch, self.width, self.heads, self.dtype, self.device)
+        return (self.scope, self.batch, self.width, self.heads, self.dtype, self.device, self.conditions)
 
     @property
     def shape(self) -> str:
@@ -128,7 +130,18 @@ class Findings:
     def place_words(self, setting: Setting, *, phase: bool = False) -> str:
         """`layer scope, float32, B=1 D=768 H=12, on Example CPU`."""
         first = f"{setting.phase} of the {setting.scope}" if phase else f"{setting.scope} scope"
-        return f"{first}, {setting.dtype}, {setting.shape}, on {self.device(setting.device)}"
+        return f"{first}, {setting.dtype}, {setting.shape}, on {self.machine(setting)}"
+
+    def machine(self, setting: Setting) -> str:
+        """Name of the setting's device; with its fingerprint where the run holds another of that name."""
+        fingerprints = self.run.fingerprints
+        if len({panel.setting.conditions for panel in self.panels}) < 2:
+            return self.device(setting.device)
+        own = {name: held for name, held in fingerprints.items() if held.conditions == setting.conditions}
+        name = device_name(own.values(), setting.device)
+        others = [held for held in fingerprints.values() if held.conditions != setting.conditions]
+        alike = name == setting.device or name in {device_name([held], setting.device) for held in others}
+        return f"{name} (fingerprint {', '.join(own)})" if alike else name
 
 
 def find(run: Run, *, prints: tuple[str, ...] = ()) -> Findings:
@@ -148,6 +161,11 @@ def find(run: Run, *, prints: tuple[str, ...] = ()) -> Findings:
     )
 
 
+def setting_of(finding: Finding) -> Setting:
+    """What a point shares with those that it is drawn with."""
+    return Setting(*finding.record.point.curve.setting, finding.record.conditions)
+
+
 def _summary(run: Run, record: Record) -> Summary | None:
     if record.outcome is not Outcome.OK or not any(visit.clean_s for visit in record.visits):
         return None
@@ -157,7 +175,7 @@ def _summary(run: Run, record: Record) -> Summary | None:
 def _panels(points: tuple[Finding, ...], operators: tuple[str, ...]) -> tuple[Panel, ...]:
     grouped: dict[Setting, list[Finding]] = defaultdict(list)
     for finding in points:
-        grouped[Setting(*finding.record.point.curve.setting)].append(finding)
+        grouped[setting_of(finding)].append(finding)
     return tuple(
         _panel(setting, number, held, operators) for number, (setting, held) in enumerate(grouped.items(), start=1)
     )

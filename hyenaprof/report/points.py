@@ -9,7 +9,7 @@ import numpy as np
 
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Cell, Outcome, Record, Section, Table
-from hyenaprof.report.findings import Finding, Findings
+from hyenaprof.report.findings import Finding, Findings, setting_of
 from hyenaprof.report.words import brief, finite, grouped, latency_interval
 from hyenaprof.units import (
     UNKNOWN,
@@ -46,7 +46,8 @@ def points(findings: Findings) -> Section:
     """One row a point: measured, failed or left out."""
     several = len(findings.places) > 1
     rows = tuple(
-        (*((Cell(_place(finding)),) if several else ()), *_row(findings, finding)) for finding in findings.points
+        (*((Cell(_place(findings, finding)),) if several else ()), *_row(findings, finding))
+        for finding in findings.points
     )
     header = ("Setting", *HEADER) if several else HEADER
     filters = tuple(name for name in ("Setting", "Operator", "Phase", "Outcome") if name in header)
@@ -79,10 +80,12 @@ def _tally(findings: Findings) -> str:
     )
 
 
-def _place(finding: Finding) -> str:
+def _place(findings: Findings, finding: Finding) -> str:
     point = finding.record.point
     shape = point.shape
-    return f"{point.scope} {point.dtype} {point.device} B={shape.batch} D={shape.width} H={shape.heads}"
+    place = f"{point.scope} {point.dtype} {point.device} B={shape.batch} D={shape.width} H={shape.heads}"
+    machines = {findings.machine(panel.setting) for panel in findings.panels if panel.setting.device == point.device}
+    return place if len(machines) < 2 else f"{place}, {findings.machine(setting_of(finding))}"
 
 
 def _row(findings: Findings, finding: Finding) -> tuple[Cell, ...]:

@@ -88,7 +88,7 @@ def facts(findings: Findings) -> tuple[str, ...]:
     starts = [header.started_at for header in findings.run.headers]
     day = [datetime.fromtimestamp(min(starts), tz=UTC).strftime("%Y-%m-%d")] if starts else []
     told = (
-        *dict.fromkeys(findings.device(setting.device) for setting in settings),
+        *dict.fromkeys(findings.machine(setting) for setting in settings),
         *dict.fromkeys(f"{setting.scope} scope" for setting in settings),
         *dict.fromkeys(str(setting.dtype) for setting in settings),
         *dict.fromkeys(setting.shape for setting in settings),

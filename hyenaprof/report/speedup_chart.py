@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hyenaprof.model import Comparison, Crossover, Figure, Section, Table
-from hyenaprof.report.answer import counted, crossings_of, pair_name, told_all
+from hyenaprof.report.answer import crossings_of, pair_name, rounds_of, told_all
 from hyenaprof.report.charts import DRAWN, looks_of, place_of, title_of
 from hyenaprof.report.figures import Line, Mark, draw_lines
 from hyenaprof.report.findings import Findings, Panel
@@ -14,6 +14,7 @@ from hyenaprof.report.words import PHASE_WORDS, SCOPE_SHORT, finite, ratio_inter
 from hyenaprof.units import format_length, format_ratio
 
 PAIRED = "Ratios come from rounds in which both sides ran one after the other; above 1 the first is faster."
+UNPAIRED = "Where the sides have no such round, the ratio is that of their separate visits, and said to be not paired."
 
 
 def speedup(findings: Findings) -> Section | None:
@@ -24,9 +25,13 @@ def speedup(findings: Findings) -> Section | None:
     return Section(
         title="Speed-up against length",
         anchor="speed-up",
-        paragraphs=(PAIRED,),
+        paragraphs=(PAIRED, UNPAIRED) if _any_unpaired(drawn) else (PAIRED,),
         figures=tuple(_figure(findings, panel) for panel in drawn),
     )
+
+
+def _any_unpaired(panels: Sequence[Panel]) -> bool:
+    return not all(c.paired for panel in panels for x in panel.latency for c in x.comparisons)
 
 
 def _figure(findings: Findings, panel: Panel) -> Figure:
@@ -89,10 +94,9 @@ def _sides(findings: Findings, shown: Sequence[Crossover]) -> tuple[str, str]:
 
 def _caption(findings: Findings, panel: Panel, shown: Sequence[Crossover]) -> str:
     setting = panel.setting
-    rounds = counted(comparison.rounds for x in shown for comparison in x.comparisons)
     parts = [
         place_of(findings, panel),
-        f"Mean log ratio of n = {rounds} paired rounds, bands: 95 % intervals.",
+        f"Mean log ratio of {rounds_of(shown)}, bands: 95 % intervals.",
         f"Timed region: {PHASE_WORDS[setting.phase]}; {SCOPE_SHORT[setting.scope]}.",
     ]
     if crossings_of(panel.latency):
