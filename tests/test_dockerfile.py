@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -24,11 +25,32 @@ def all_of(name: str) -> list[str]:
 
 
 def copied() -> list[str]:
-    return [source for rest in all_of("COPY") for source in shlex.split(rest)[1:-1]]
+    """What is copied from the checkout, each once; what a stage built is not."""
+    words = [shlex.split(rest) for rest in all_of("COPY")]
+    ours = [line for line in words if not any(word.startswith("--from=") for word in line)]
+    return list(dict.fromkeys(word for line in ours for word in line[:-1] if not word.startswith("--")))
 
 
-def test_the_base_is_a_cuda_image():
-    assert [base.partition(":")[0] for base in all_of("FROM")] == ["nvidia/cuda"]
+def test_both_stages_are_cuda_images_of_one_version_and_only_the_first_has_a_compiler():
+    builder, base = all_of("FROM")
+    assert builder.endswith("-devel-ubuntu24.04 AS flash-attn")
+    assert base.endswith("-base-ubuntu24.04")
+    assert {image.partition("-")[0] for image in (builder, base)} == {"nvidia/cuda:13.0.2"}
+
+
+def test_flash_attn_2_is_built_as_the_extra_says_and_only_its_wheel_is_kept():
+    (extra,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["flash-attn"]
+    steps = instructions()
+    order = [index for index, (word, _) in enumerate(steps) if word == "FROM"]
+    first, last = steps[order[0] : order[1]], steps[order[1] :]
+    (build,) = [rest for word, rest in first if word == "RUN" and "pip wheel" in rest]
+    assert shlex.split(build)[-1] == extra
+    assert "--no-build-isolation" in build
+    assert any(word == "RUN" and rest.startswith("pip install -c constraints.txt torch ") for word, rest in first)
+    (kept,) = [rest for word, rest in last if word == "COPY" and "--from=flash-attn" in rest]
+    built, target = shlex.split(kept)[-2:]
+    assert f"--wheel-dir {built} " in build
+    assert ("RUN", f"pip install -c constraints.txt {target}/*.whl") in last
 
 
 def test_it_does_not_run_as_root():

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import hyenaprof
+from hyenaprof.operators import OPERATORS
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -156,6 +157,37 @@ def test_the_ranges_are_the_ones_that_the_code_needs():
     assert declared["triton"].startswith("triton>=3.6;")
     assert declared["tensorboard"] == "tensorboard>=2.21,<3"
     assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_a_plain_install_pulls_no_kernel_library():
+    libraries = {"flash-attn", "flash-attn-4", "fla-core", "flash-linear-attention", "flashfftconv"}
+    assert not libraries & set(pins())
+    assert not libraries & {canonical(requirement) for requirement in requirements()}
+    everything = [*requirements(), *(r for extra in PROJECT["optional-dependencies"].values() for r in extra)]
+    assert not [requirement for requirement in everything if "subquadratic" in requirement], "proprietary: never ours"
+
+
+def test_the_extras_are_the_lines_that_doctor_gives():
+    extras = PROJECT["optional-dependencies"]
+    flash, hyena = OPERATORS["flash"].install, OPERATORS["hyena"].install
+    (second,) = extras["flash-attn"]
+    assert flash["fa2"].endswith(f" && pip install --no-build-isolation '{second}'"), "two steps: its build needs torch"
+    assert f"pip install '{extras['fa4'][0]}'" in flash["fa4"]
+    assert hyena["fla"] == f"pip install '{extras['cuda'][0]}'"
+
+
+@pytest.mark.extra
+def test_the_extras_that_are_wheels_resolve_beside_the_constraints(tmp_path):
+    compiled = run(
+        *(sys.executable, "-m", "uv", "pip", "compile", ROOT / "pyproject.toml", "--extra", "fa4", "--extra", "cuda"),
+        *("--constraint", ROOT / "constraints.txt", "--python-version", "3.11", "--only-binary", ":all:"),
+        *("--python-platform", "x86_64-manylinux_2_28", "--no-annotate", "--no-header", "--quiet"),
+        cwd=tmp_path,
+    )
+    assert compiled.returncode == 0, compiled.stderr
+    resolved = {line.partition("==")[0] for line in compiled.stdout.splitlines()}
+    assert {"flash-attn-4", "fla-core", "torch"} <= resolved
+    assert "flash-attn" not in resolved
 
 
 def test_no_file_names_a_package_index():

@@ -44,7 +44,7 @@ _FLASH_ATTN_2 = (
     "pip install setuptools wheel packaging ninja psutil && pip install --no-build-isolation 'flash-attn>=2.7'"
 )
 _FLASH_ATTN_3 = "from a checkout of github.com/Dao-AILab/flash-attention: cd hopper && python setup.py install"
-_FLASH_ATTN_4 = "pip install 'flash-attn-4>=4.0.0b30'"
+_FLASH_ATTN_4 = "pip install 'flash-attn-4>=4.0.0b30' (with CUDA 13: 'flash-attn-4[cu13]>=4.0.0b30')"
 _FLASHFFTCONV = (
     "from a checkout of github.com/HazyResearch/flash-fft-conv: "
     "pip install --no-build-isolation einops ./csrc/flashfftconv ."
@@ -67,7 +67,7 @@ OPERATORS: dict[str, OperatorEntry] = {
             "window": True,
             "short_taps": 3,
         },
-        install={"flashfftconv": _FLASHFFTCONV, "subq": _SUBQUADRATIC_OPS, "fla": "pip install fla-core"},
+        install={"flashfftconv": _FLASHFFTCONV, "subq": _SUBQUADRATIC_OPS, "fla": "pip install 'fla-core>=0.6'"},
     ),
     "flash": OperatorEntry(
         target="hyenaprof.operators.attention:FlashAttention",
