@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import builders
 import pytest
 from commands import run
+from rich.console import Console
 
+from hyenaprof.analysis.claims import load_claims
+from hyenaprof.cli.tables import claims_table
 from hyenaprof.model import Phase
 from hyenaprof.records.journal import NAME, Journal
 from hyenaprof.records.store import begin_folder, load_run
@@ -172,3 +176,14 @@ def test_a_warning_of_the_table_travels_with_the_verdicts(capsys, folder):
     (folder / "t.csv").write_text("L,hyena,flash\n4096,1,2\n16384,1,9\n", encoding="utf-8")
     ended = run(capsys, "claims", "t.csv", "hyena-paper")
     assert "warning: t.csv names no unit: its times were taken for milliseconds" in ended.out
+
+
+def test_the_list_names_every_shipped_source_with_what_it_is():
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(claims_table(claims_files()))
+    text = console.export_text()
+    for name, path in claims_files().items():
+        file = load_claims(path)
+        (line,) = [line for line in text.splitlines() if line.split()[:1] == [name]]
+        assert line.split()[1] == str(len(file.claims))
+        assert file.source in line
