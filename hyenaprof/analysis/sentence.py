@@ -61,7 +61,7 @@ def _subject(crossover: Crossover) -> str:
 
 
 def _unpaired(crossover: Crossover) -> str:
-    apart = sum(not comparison.paired for comparison in crossover.comparisons)
+    apart = sum(not comparison.paired and comparison.low is not None for comparison in crossover.comparisons)
     return f"; not paired at {apart} of {len(crossover.comparisons)} lengths" if apart else ""
 
 

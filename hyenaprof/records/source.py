@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyenaprof.errors import JournalError
 from hyenaprof.model import Fingerprint, Record
 from hyenaprof.records.journal import NAME
 from hyenaprof.records.store import Run, load_run
@@ -46,13 +47,23 @@ def read_source(text: str) -> Source:
 
     Raises:
         TableError: A table that is not there or cannot be read.
-        JournalError: No run there, or a corrupt line.
+        JournalError: No run there, a corrupt line, or a run merged from several machines or protocols.
     """
     path = Path(text)
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        return source_of(load_run(path))
+        return _of_one_machine(source_of(load_run(path)))
     table = read_table(path if path.exists() else table_files().get(text, path))
     return Source(name=table.source, records=table.records, stated=table.stated, warnings=table.warnings)
+
+
+def _of_one_machine(source: Source) -> Source:
+    count = len({record.conditions for record in source.records})
+    if count > 1:
+        raise JournalError(
+            f"{source.name} was merged from {count} machines or protocols",
+            hint=f"name one of the runs it was merged from, or `hyenaprof report {source.name}` for all side by side",
+        )
+    return source
 
 
 def source_of(run: Run) -> Source:

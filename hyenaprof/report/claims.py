@@ -20,8 +20,16 @@ TONES: dict[Verdict, Literal["good", "bad", "faint"]] = {
 }
 
 
+MERGED = (
+    "This run was merged from runs on several machines or under several protocols: `hyenaprof claims` holds each of them "
+    "against what was published."
+)
+
+
 def claims(findings: Findings) -> Section | None:
     """Verdicts of the shipped sources; None where none of them is about two operators of this run."""
+    if findings.of_several_machines:
+        return Section(title="Published claims", anchor="claims", paragraphs=(MERGED,))
     results = judge(findings, [load_claims(path) for path in claims_files().values()])
     decided = [result for result in results if result.measured is not None]
     refused = [result for result in results if result.measured is None]

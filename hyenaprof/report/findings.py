@@ -132,10 +132,15 @@ class Findings:
         first = f"{setting.phase} of the {setting.scope}" if phase else f"{setting.scope} scope"
         return f"{first}, {setting.dtype}, {setting.shape}, on {self.machine(setting)}"
 
+    @property
+    def of_several_machines(self) -> bool:
+        """Whether the run was merged from several machines, or several protocols."""
+        return len({panel.setting.conditions for panel in self.panels}) > 1
+
     def machine(self, setting: Setting) -> str:
         """Name of the setting's device; with its fingerprint where the run holds another of that name."""
         fingerprints = self.run.fingerprints
-        if len({panel.setting.conditions for panel in self.panels}) < 2:
+        if not self.of_several_machines:
             return self.device(setting.device)
         own = {name: held for name, held in fingerprints.items() if held.conditions == setting.conditions}
         name = device_name(own.values(), setting.device)

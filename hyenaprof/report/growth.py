@@ -10,14 +10,14 @@ from hyenaprof.analysis.scaling import Scaling
 from hyenaprof.analysis.sensitivity import SensitivityRow, sensitivity
 from hyenaprof.analysis.sentence import settings_apart
 from hyenaprof.model import Cell, Crossover, Record, Section, Table
-from hyenaprof.report.findings import Findings
+from hyenaprof.report.findings import Findings, Panel, setting_of
 from hyenaprof.report.words import exponent_interval, predicted_latency
 from hyenaprof.units import UNKNOWN, format_percent
 
 
 def growth(findings: Findings) -> Section | None:
     """Growth exponents, fits and predictions; None where no curve has two measured lengths."""
-    scalings = [s for s in scalings_of(finding.record for finding in findings.points) if s.local is not None]
+    scalings = [s for panel in findings.panels for s in _scalings(panel) if s.local is not None]
     if not scalings:
         return None
     apart = settings_apart(scaling.curve for scaling in scalings)
@@ -80,12 +80,16 @@ def beyond(crossover: Crossover, scalings: Iterable[Scaling], names: Mapping[str
     return f"predicted, not measured: {ours} overtakes {theirs} before {found.by}"
 
 
+def _scalings(panel: Panel) -> tuple[Scaling, ...]:
+    """Growth of the panel's curves: a merged run holds the same curve once a machine, and no fit mixes them."""
+    return scalings_of(finding.record for finding in panel.findings)
+
+
 def outlooks(findings: Findings) -> Iterator[str]:
     """What may come past the range, by phase and, where there are several, setting."""
-    scalings = scalings_of(finding.record for finding in findings.points)
     several = len(findings.places) > 1
     for panel, crossover in findings.crossovers():
-        text = beyond(crossover, scalings, findings.names)
+        text = beyond(crossover, _scalings(panel), findings.names)
         if text is not None:
             yield f"{panel.setting.phase}: {text}" + (f" ({findings.place_words(panel.setting)})" if several else "")
 
@@ -133,5 +137,5 @@ def _machines(findings: Findings) -> dict[str, list[Record]]:
     """Records by the name of the device they were measured on."""
     held: dict[str, list[Record]] = defaultdict(list)
     for finding in findings.points:
-        held[findings.device(finding.record.point.device)].append(finding.record)
+        held[findings.machine(setting_of(finding))].append(finding.record)
     return dict(held)

@@ -163,6 +163,11 @@ def reproduce(findings: Findings) -> Section:
         f"With hyenaprof {versions}: save the scenario below as scenario.yaml, then run the first command. The last "
         "renders this report again from the journal alone."
     )
+    if findings.run.merged:
+        how = (
+            f"Merged from several runs of hyenaprof {versions} by `hyenaprof merge`. Each was asked for by its own page, "
+            "which stands in the journal's header lines; the page below names all that they measured."
+        )
     return Section(
         title="How to reproduce",
         anchor="reproduce",

@@ -81,7 +81,7 @@ def test_one_side_a_machine_is_no_comparison(capsys):
     make("there", ("flash",), ELSEWHERE)
     assert run(capsys, "merge", "here", "there", "--out", "both").status == 0
     assert run(capsys, "report", "both").status == 0
-    assert "overtakes" not in Path("both/report.md").read_text()
+    assert "overtakes flash" not in Path("both/report.md").read_text()
 
 
 def test_the_same_run_twice_counts_once(capsys):
@@ -143,3 +143,25 @@ def test_a_bad_request_is_one_sentence_a_hint_and_status_2(capsys, arguments, sa
     assert hinted in hint
     assert (ended.status, ended.out) == (2, "")
     assert contents() == before
+
+
+@pytest.mark.parametrize("command", ["crossover", "claims"])
+def test_what_was_merged_from_two_machines_is_analysed_one_by_one(capsys, command):
+    make("here")
+    make("there", fingerprint=ELSEWHERE, factor=100.0, started_at=STARTED_AT + 9)
+    run(capsys, "merge", "here", "there", "--out", "both")
+    ended = run(capsys, command, "both")
+    assert ended.said()[0] == "both was merged from 2 machines or protocols"
+    assert ended.status == 2
+
+
+def test_growth_and_sensitivity_keep_machines_apart(capsys):
+    make("here")
+    make("there", fingerprint=ELSEWHERE, factor=100.0, started_at=STARTED_AT + 9)
+    run(capsys, "merge", "here", "there", "--out", "both")
+    run(capsys, "report", "both")
+    text = Path("both/report.md").read_text()
+    growth = text.partition("## Growth with length")[2].partition("\n## ")[0]
+    assert growth.count("| hyena | forward | L^1.") + growth.count("| hyena | forward | L^0.9") == 2
+    assert "| Phase | Pair | Example CPU | Other CPU |" in text
+    assert "Merged from several runs of hyenaprof" in text
