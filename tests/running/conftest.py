@@ -1,0 +1,34 @@
+"""Sweeps whose workers are scripts."""
+
+from __future__ import annotations
+
+import pytest
+from builders import make_scenario
+from scripted import Orders, write_script
+from sweeps import FAST, Told
+
+from hyenaprof.running.runner import Interrupted, SweepRequest, sweep
+
+
+@pytest.fixture
+def go(tmp_path):
+    """Runs a sweep of hyena and flash whose workers are scripts; gives the run, what was told, and the script."""
+
+    def run(orders=None, *, fresh=False, refine=True, stop_after=None, pythons=None, force=False, **scenario):
+        script = write_script(tmp_path, orders or Orders(laws=FAST))
+        asked = make_scenario(**{"device": "fake", "lengths": [1024, 2048], "rounds": 2, **scenario})
+        request = SweepRequest(
+            asked,
+            out=tmp_path / "run",
+            fresh=fresh,
+            refine=refine,
+            pythons=dict.fromkeys(pythons or ("hyena:fft", "flash:sdpa"), str(script.path)),
+            force=force,
+        )
+        told = Told(stop_after=stop_after)
+        try:
+            return sweep(request, told), told, script
+        except Interrupted as stopped:
+            return stopped.folder, told, script
+
+    return run

@@ -1,0 +1,101 @@
+"""Which implementation an operator named alone stands for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from scripted import Orders
+from sweeps import lines_of
+
+from hyenaprof.model import ChoiceLine
+from hyenaprof.operators import OPERATORS
+
+
+@pytest.fixture
+def two_ways(monkeypatch):
+    """A hyena with two implementations."""
+    monkeypatch.setitem(OPERATORS, "hyena", replace(OPERATORS["hyena"], implementations=("fft", "direct")))
+    return {"operators": {"hyena": {}, "flash": {"implementations": ["sdpa"]}}, "phases": "forward", "lengths": [1024]}
+
+
+PYTHONS = ("hyena:fft", "hyena:direct", "flash:sdpa")
+
+
+def test_an_operator_named_alone_is_its_fastest_implementation_that_verifies(go, two_ways):
+    run, told, _ = go(Orders(laws={"hyena:fft": (2e-7, 1.0), "hyena:direct": (1e-7, 1.0)}), pythons=PYTHONS, **two_ways)
+    (choice,) = run.choices
+    assert (choice.operator, choice.implementation, choice.rejected) == ("hyena", "direct", {})
+    assert choice.trial_s == pytest.approx({"fft": 2e-7 * 1024, "direct": 1e-7 * 1024}, rel=0.01)
+    assert {r.point.label for r in run.records} == {"hyena:direct", "flash:sdpa"}
+    assert "hyena stands for hyena:direct, the fastest that verifies here" in told.notes
+
+
+@pytest.mark.parametrize("kind", ["refuse", "signal"])
+def test_an_implementation_that_does_not_verify_is_not_chosen_and_the_reason_kept(go, two_ways, kind):
+    fault = {
+        "verb": "verify",
+        "implementation": "direct",
+        "kind": kind,
+        "number": 11,
+        "outcome": "unsupported",
+        "reason": "needs sm_90",
+    }
+    run, _, _ = go(Orders(laws={"hyena:direct": (1e-9, 1.0)}, faults=(fault,)), pythons=PYTHONS, **two_ways)
+    (choice,) = run.choices
+    assert choice.implementation == "fft"
+    said = {
+        "refuse": "unsupported: needs sm_90",
+        "signal": "crashed: while being verified: the worker ended with SIGSEGV",
+    }
+    assert choice.rejected == {"direct": said[kind]}
+
+
+def unavailable(*names):
+    """A worker that can build none of these."""
+    statuses = [
+        {
+            "operator": "hyena",
+            "implementation": name,
+            "available": name not in names,
+            "reason": f"no {name}" if name in names else None,
+        }
+        for name in ("fft", "direct")
+    ]
+    return {"verb": "availability", "kind": "reply", "answer": {"statuses": statuses}}
+
+
+def test_what_cannot_be_built_here_is_not_tried_and_the_only_one_left_needs_no_trial(go, two_ways):
+    run, told, script = go(Orders(faults=(unavailable("direct"),)), pythons=PYTHONS, **two_ways)
+    (choice,) = run.choices
+    assert (choice.implementation, choice.trial_s, choice.rejected) == (
+        "fft",
+        {},
+        {"direct": "not available: no direct"},
+    )
+    assert "hyena stands for hyena:fft, the only one that can be had here" in told.notes
+    assert {asked["point"]["implementation"] for asked in script.asked("verify")} == {"fft", "sdpa"}
+    assert {record.point.label for record in run.records} == {"hyena:fft", "flash:sdpa"}
+
+
+def test_where_none_can_be_built_the_first_stands_with_its_reason(go, two_ways):
+    run, _, _ = go(Orders(faults=(unavailable("fft", "direct"),)), pythons=PYTHONS, **two_ways)
+    assert run.choices == ()
+    assert {record.point.label for record in run.records} == {"hyena:fft", "flash:sdpa"}
+
+
+def test_an_implementation_that_takes_the_asked_worker_down_is_found_out_by_its_trial(go, two_ways):
+    fault = {"verb": "availability", "kind": "signal", "number": 11}
+    laws = {"hyena:fft": (2e-7, 1.0), "hyena:direct": (1e-7, 1.0)}
+    run, _, _ = go(Orders(laws=laws, faults=(fault,)), pythons=PYTHONS, **two_ways)
+    assert run.choices[0].implementation == "direct"
+
+
+def test_a_choice_holds_when_the_run_goes_on(go, two_ways):
+    laws = {"hyena:fft": (2e-7, 1.0), "hyena:direct": (1e-7, 1.0)}
+    folder, _, _ = go(Orders(laws=laws), pythons=PYTHONS, stop_after=1, **two_ways)
+    turned = {"hyena:fft": (1e-9, 1.0), "hyena:direct": (1e-7, 1.0)}
+    run, _, _ = go(Orders(laws=turned), pythons=PYTHONS, **two_ways)
+    assert run.folder == folder
+    assert len(lines_of(run, ChoiceLine)) == 1
+    assert {r.point.label for r in run.records} == {"hyena:direct", "flash:sdpa"}
