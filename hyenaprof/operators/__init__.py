@@ -17,6 +17,29 @@ OptionDefault = bool | int | float | str
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """The numbers that an option may be.
+
+    Attributes:
+        least: The smallest.
+        most: The largest.
+        odd: Whether it must be odd.
+    """
+
+    least: float
+    most: float
+    odd: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether the value may be given."""
+        return self.least <= value <= self.most and not (self.odd and value % 2 == 0)
+
+    def __str__(self) -> str:
+        """`3 to 1025, odd`."""
+        return f"{self.least:g} to {self.most:g}" + (", odd" if self.odd else "")
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorEntry:
     """One operator: where its class is, what it can be run as, and what is known of it.
 
@@ -28,6 +51,8 @@ class OperatorEntry:
         paper: Title and arXiv number.
         options: Every option with its default; an unknown one is an error.
         install: The exact install line of each implementation that needs more than the package's own dependencies.
+        bounds: What the options that are numbers may be; one that is not named here may be anything of its type.
+        scopes: What can be timed of it.
     """
 
     target: str
@@ -37,6 +62,8 @@ class OperatorEntry:
     paper: str
     options: Mapping[str, OptionDefault] = field(default_factory=dict)
     install: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    scopes: tuple[str, ...] = ("core", "layer")
 
 
 # The build of flash-attn 2 imports torch and calls nvcc, so what it needs comes first and it sees the environment.
@@ -68,6 +95,14 @@ OPERATORS: dict[str, OperatorEntry] = {
             "short_taps": 3,
         },
         install={"flashfftconv": _FLASHFFTCONV, "subq": _SUBQUADRATIC_OPS, "fla": "pip install 'fla-core>=0.6'"},
+        bounds={
+            "order": Bounds(2, 64),
+            "embedding": Bounds(3, 1025, odd=True),
+            "frequency": Bounds(1e-3, 1e3),
+            "filter_width": Bounds(1, 8192),
+            "filter_depth": Bounds(2, 64),
+            "short_taps": Bounds(1, 1024),
+        },
     ),
     "flash": OperatorEntry(
         target="hyenaprof.operators.attention:FlashAttention",

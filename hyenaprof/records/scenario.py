@@ -125,10 +125,12 @@ class Scenario(OnDisk):
         return {name: _settled(name, entry_of(name), choice) for name, choice in operators.items()}
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _known(self, info: ValidationInfo) -> Self:
         for width in self.width:
             _check_heads(width, self.heads)
         check_device(self.device)
+        for name in () if info.context is AS_WRITTEN else self.operators:
+            _check_scope(name, entry_of(name), self.scope)
         return self
 
     @property
@@ -196,12 +198,26 @@ def _typed(name: str, entry: OperatorEntry, option: str, value: OptionValue) -> 
         raise ScenarioError(f"operator {name!r} has no option {option!r}", hint=did_you_mean(option, entry.options))
     default = entry.options[option]
     if type(default) is float and type(value) is int:
-        return float(value)
+        value = float(value)
     if type(value) is not type(default):
         raise ScenarioError(
             f"{name}.{option}={value!r} is not of type {type(default).__name__}", hint=f"the default is {default!r}"
         )
+    return _bounded(name, entry, option, value)
+
+
+def _bounded(name: str, entry: OperatorEntry, option: str, value: OptionValue) -> OptionValue:
+    bounds = entry.bounds.get(option)
+    if bounds is not None and not isinstance(value, str) and not bounds.holds(value):
+        raise ScenarioError(
+            f"{name}.{option}={value!r} is outside {bounds}", hint=f"the default is {entry.options[option]!r}"
+        )
     return value
+
+
+def _check_scope(name: str, entry: OperatorEntry, scope: Scope) -> None:
+    if scope not in entry.scopes:
+        raise ScenarioError(f"operator {name!r} has no scope {scope}", hint=f"known: {', '.join(entry.scopes)}")
 
 
 def _check_heads(width: int, heads: tuple[int, ...] | None) -> None:

@@ -111,10 +111,19 @@ def check_phase(operator: Operator, point: Point) -> None:
     """
     if point.phase is Phase.DECODE:
         raise Unsupported(f"{point.label} has no decode phase")
-    if point.scope not in operator.scopes:
-        raise Unsupported(f"{point.label} has no scope {point.scope}, only {', '.join(operator.scopes)}")
+    check_scope(operator, point)
     if point.phase.has_gradients and not operator.differentiable(point.implementation):
         raise Unsupported(f"{point.label} has no backward pass")
+
+
+def check_scope(operator: Operator, point: Point) -> None:
+    """Refuses a scope that the operator does not have.
+
+    Raises:
+        Unsupported: It has not.
+    """
+    if point.scope not in operator.scopes:
+        raise Unsupported(f"{point.label} has no scope {point.scope}, only {', '.join(operator.scopes)}")
 
 
 def enacted(

@@ -37,6 +37,7 @@ from hyenaprof.pipe import (
 from hyenaprof.worker.ceilings import TOLERATED_DISTURBED, best_of, implausible, measure_ceilings
 from hyenaprof.worker.fingerprint import Protocol, take_fingerprint
 from hyenaprof.worker.inspect import inspect
+from hyenaprof.worker.iteration import check_scope
 from hyenaprof.worker.measure import Report, visit
 from hyenaprof.worker.memory import peak_memory
 from hyenaprof.worker.probe import availability
@@ -149,7 +150,14 @@ class Session:
 
 
 def _operator(point: Point) -> Operator:
-    return load(point.operator, dict(point.options))
+    """The point's operator, which has its scope.
+
+    Raises:
+        Unsupported: It has not.
+    """
+    operator = load(point.operator, dict(point.options))
+    check_scope(operator, point)
+    return operator
 
 
 def _one_iteration(points: Sequence[Point]) -> Sequence[Point]:

@@ -15,6 +15,7 @@ from hyenaprof.worker.verify import verify
 CPU = torch.device("cpu")
 SHAPE = Shape(batch=2, length=21, width=8, heads=2)
 BOTH = [(name, scope) for name in OPERATORS for scope in (Scope.CORE, Scope.LAYER)]
+BOUNDED = [(name, option) for name, entry in OPERATORS.items() for option in entry.bounds]
 IMPLEMENTATIONS = [(name, made) for name, entry in OPERATORS.items() for made in entry.implementations]
 PHASES = (Phase.FORWARD, Phase.BACKWARD, Phase.TRAINING)
 
@@ -140,3 +141,19 @@ def test_the_ops_that_an_implementation_names_are_those_dispatched(name, impleme
 def test_an_implementation_that_is_not_there_is_unsupported(name):
     with pytest.raises(Unsupported, match="no implementation 'nonesuch'"):
         load(name, {}).build("nonesuch", SHAPE, Scope.CORE, dtype=DType.FLOAT32, device=CPU)
+
+
+@pytest.mark.parametrize(("name", "option"), BOUNDED)
+def test_what_an_options_bounds_admit_can_be_built_and_gives_numbers(name, option):
+    bounds, default = OPERATORS[name].bounds[option], OPERATORS[name].options[option]
+    assert bounds.holds(default)
+    for end in (bounds.least, bounds.most):
+        operator = load(name, {option: type(default)(end)})
+        inputs = operator.inputs(SHAPE, Scope.LAYER, dtype=DType.FLOAT32, device=CPU, seed=0)
+        launch = operator.build(OPERATORS[name].implementations[0], SHAPE, Scope.LAYER, dtype=DType.FLOAT32, device=CPU)
+        assert launch(*inputs).isfinite().all()
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_tables_scopes_are_the_classs(name):
+    assert OPERATORS[name].scopes == tuple(map(str, load(name, {}).scopes))

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from hyenaprof.devices.base import resolve
+from hyenaprof.errors import Unsupported
 from hyenaprof.model import CeilingsLine, DType, Outcome, Phase, Point, Scope, Shape
-from hyenaprof.pipe import Hello, Measure, MeasureMemory, Verify, VisitRules
+from hyenaprof.pipe import Describe, Hello, Measure, MeasureMemory, Verify, VisitRules
 from hyenaprof.worker import session as module
 from hyenaprof.worker.measure import silent
 from hyenaprof.worker.session import Session
@@ -103,3 +104,17 @@ def test_a_device_with_an_index_is_known_by_its_kind(monkeypatch):
     answer = fresh.answer(Hello(device="fake:0"), silent)
     assert (answer.device_kind, answer.fingerprint.machine["device"]) == ("fake", "fake")
     assert answer.available_bytes == 16 * 1024**3
+
+
+@pytest.mark.parametrize("verb", [Describe, MeasureMemory, Measure])
+def test_a_scope_that_the_operator_has_not_is_unsupported_in_words(session, verb):
+    point = MEASURE.points[0].model_copy(update={"scope": Scope.BLOCK})
+    request = verb(points=(point,), **({"round": 0, "order": 0} if verb is Measure else {}))
+    with pytest.raises(Unsupported, match="has no scope block, only core, layer"):
+        session.answer(request, silent)
+
+
+def test_a_scope_that_the_operator_has_not_is_not_verified_either(session):
+    point = MEASURE.points[0].model_copy(update={"scope": Scope.BLOCK})
+    with pytest.raises(Unsupported, match="has no scope block"):
+        session.answer(Verify(point=point), silent)
