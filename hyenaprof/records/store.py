@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -79,7 +79,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     if not (path / journal.NAME).is_file():
         raise JournalError(f"no run in {path.name or str(folder)!r}", hint="a run's folder holds journal.jsonl")
     lines, warnings = journal.read_journal(path / journal.NAME)
-    return run_of(_scenario_of(path, lines), lines, folder=path, warnings=warnings)
+    return run_of(_asked_last(_scenario_of(path, lines), lines), lines, folder=path, warnings=warnings)
 
 
 def _scenario_of(folder: Path, lines: tuple[JournalLine, ...]) -> Scenario:
@@ -88,6 +88,13 @@ def _scenario_of(folder: Path, lines: tuple[JournalLine, ...]) -> Scenario:
     if told is not None and not (folder / SCENARIO).exists():
         return scenario_as_written(told)
     return load_scenario(folder / SCENARIO, context=AS_WRITTEN)
+
+
+def _asked_last(page: Scenario, lines: tuple[JournalLine, ...]) -> Scenario:
+    """The page of the last session: the same question, perhaps with another budget, precision or number of rounds."""
+    told = next((header.scenario for header in reversed(_of(HeaderLine, lines)) if header.scenario), None)
+    last = page if told is None else scenario_as_written(told)
+    return last if last.hash == page.hash else page
 
 
 def run_of(
@@ -117,8 +124,18 @@ def other_allocator_ids(headers: Iterable[HeaderLine]) -> frozenset[str]:
     return frozenset(identity for identity, allocator in allocators.items() if allocator != own)
 
 
+def unfinished(run: Run) -> bool:
+    """Whether a run's last session left something to measure."""
+    return not run.finished
+
+
 def choose_folder(
-    scenario: Scenario, *, out: Path | None, fresh: bool, root: Path = Path("runs")
+    scenario: Scenario,
+    *,
+    out: Path | None,
+    fresh: bool,
+    root: Path = Path("runs"),
+    goes_on: Callable[[Run], bool] = unfinished,
 ) -> tuple[Path, Run | None]:
     """Decides where a scenario's run goes on or begins.
 
@@ -130,6 +147,7 @@ def choose_folder(
         out: The folder the user named; it must be empty or hold this scenario's run.
         fresh: Begin anew in any case.
         root: Where runs go that were given no folder.
+        goes_on: Whether a run of this scenario is to be resumed.
 
     Returns:
         The folder, and the run that stands in it, if it is to be resumed.
@@ -147,7 +165,7 @@ def choose_folder(
             raise JournalError(
                 f"{folder.name} was merged from several runs", hint="go on with one of them, or name another --out"
             )
-        if standing and not standing.finished:
+        if standing and goes_on(standing):
             return folder, standing
         number += 1
         folder = first.with_name(f"{first.name}-{number}")

@@ -9,13 +9,12 @@ from hyenaprof.model import DType
 from hyenaprof.pipe import Describe, DescribeAnswer, VisitRules
 from hyenaprof.records.journal import NAME, read_journal
 from hyenaprof.records.scenario import Scenario
-from hyenaprof.records.store import choose_folder
 from hyenaprof.running.availability import lone_worker
 from hyenaprof.running.choice import possible_sides
 from hyenaprof.running.ledger import Ledger
 from hyenaprof.running.plan import Iteration, pairings_at
 from hyenaprof.running.rounds import BREADTH_ROUNDS, still_needed_s
-from hyenaprof.running.runner import SweepRequest
+from hyenaprof.running.runner import SweepRequest, standing_run
 from hyenaprof.running.workers import Refused, Side
 
 LIMIT_S = 60.0
@@ -48,7 +47,7 @@ def plan_of(request: SweepRequest) -> tuple[PlannedVisit, ...]:
     """
     scenario = request.scenario
     sides = possible_sides(scenario, request.pythons or {})
-    folder, standing = choose_folder(scenario, out=request.out, fresh=request.fresh)
+    folder, standing = standing_run(request)
     ledger = Ledger(read_journal(folder / NAME)[0] if standing else ())
     with lone_worker(scenario.device, scenario.protocol) as worker:
         iterations = _iterations(scenario, sides, worker.hello.device_kind)

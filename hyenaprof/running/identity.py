@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+from hyenaprof.analysis.crossover import find_all
+from hyenaprof.analysis.stats import summarise
 from hyenaprof.errors import FingerprintError
-from hyenaprof.model import Fingerprint, label_of
+from hyenaprof.model import Fingerprint, Outcome, Record, label_of
+from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import Run
+from hyenaprof.running import rounds
 from hyenaprof.running.workers import Side
+
+
+def goes_on(asked: Scenario, standing: Run, *, crossover_precision: float | None = None) -> bool:
+    """Whether a run of the same question is resumed: it is unfinished, or more is asked of it than it was finished with.
+
+    Rounds, precision and budget are how long to measure, not what.
+
+    Args:
+        asked: The scenario as it is asked now.
+        standing: The run that stands in the folder.
+        crossover_precision: Half-width asked for of the crossovers alone, where it is they that are sought.
+    """
+    if not standing.finished:
+        return True
+    if crossover_precision is not None:
+        return bool(rounds.unsettled(find_all(standing.records), precision=crossover_precision))
+    last = standing.scenario
+    if (asked.rounds, asked.precision) == (last.rounds, last.precision):
+        return False
+    return any(_lacks(record, asked) for record in standing.records if record.point.shape.length in asked.lengths)
+
+
+def _lacks(record: Record, asked: Scenario) -> bool:
+    if record.outcome is not Outcome.OK:
+        return False
+    if asked.rounds is not None:
+        return len(record.visits) < asked.rounds
+    precision = asked.precision_on(record.point.device)
+    return len(record.visits) < rounds.MOST_ROUNDS and summarise(record.visits, precision=precision).unstable
 
 
 def refuse_another(standing: Run | None, here: Fingerprint) -> None:

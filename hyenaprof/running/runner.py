@@ -11,6 +11,7 @@ from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import Run, choose_folder, load_run
 from hyenaprof.running.allocators import under_other_allocator
 from hyenaprof.running.choice import chosen_sides, possible_sides
+from hyenaprof.running.identity import goes_on
 from hyenaprof.running.progress import Display
 from hyenaprof.running.search import Search
 from hyenaprof.running.session import Session
@@ -75,7 +76,7 @@ def sweep(request: SweepRequest, display: Display) -> Run:
 def _measured(request: SweepRequest, display: Display) -> Path:
     pythons = request.pythons or {}
     first = possible_sides(request.scenario, pythons)[0]
-    folder, standing = choose_folder(request.scenario, out=request.out, fresh=request.fresh)
+    folder, standing = standing_run(request)
     lines = read_journal(folder / NAME)[0] if standing else ()
     if standing:
         visits = sum(len(record.visits) for record in standing.records)
@@ -117,6 +118,20 @@ def _loop(request: SweepRequest, session: Session, sides: tuple[Side, ...]) -> S
     if request.crossover_precision is None:
         return Sweep(session, sides, refine=request.refine)
     return Search(session, sides, precision=request.crossover_precision)
+
+
+def standing_run(request: SweepRequest) -> tuple[Path, Run | None]:
+    """The folder that a request goes to, and the run that is resumed there.
+
+    Raises:
+        JournalError: The folder holds another scenario's run, or something that is no run.
+    """
+    return choose_folder(
+        request.scenario,
+        out=request.out,
+        fresh=request.fresh,
+        goes_on=lambda run: goes_on(request.scenario, run, crossover_precision=request.crossover_precision),
+    )
 
 
 class Interrupted(KeyboardInterrupt):

@@ -312,8 +312,13 @@ class Sweep:
         return all(self._satisfied(it) for it in self._iterations(asked) if self._ledger.open_points(it))
 
     def _asked(self, pairing: Pairing) -> bool:
-        """Whether the grid holds the pairing, or a crossover asked for it; its length's other phases need not be."""
-        return pairing.length not in {b.length for b in self._between} or rounds.crossing_of(pairing) in self._between
+        """Whether the grid holds the pairing, or a crossover asked for it; its length's other phases need not be.
+
+        Where so many rounds are asked for, an earlier session's lengths around a crossover are not.
+        """
+        if pairing.length not in {b.length for b in self._between}:
+            return True
+        return self._session.scenario.rounds is None and rounds.crossing_of(pairing) in self._between
 
     def _satisfied(self, iteration: Iteration) -> bool:
         rounds_wanted = self._session.scenario.rounds

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from builders import make_fingerprint, make_scenario
 from scripted import Orders, write_script
-from sweeps import FAST, PHASES, Told, keys_of, lines_of
+from sweeps import CROSSING, FAST, PHASES, Told, keys_of, lines_of
 
 from hyenaprof.errors import FingerprintError
 from hyenaprof.model import Visit
@@ -76,6 +76,42 @@ def test_more_rounds_of_an_unfinished_run_go_on_in_its_folder(go):
     assert set(keys_of(run).values()) == {1}
     assert {visit.round for visit in lines_of(run, Visit)} == {0, 1, 2}
     assert len(keys_of(run)) == 2 * PHASES * 2 * 3
+
+
+def test_more_rounds_of_a_finished_run_go_on_in_its_folder_and_fewer_do_not(go):
+    first, _, _ = go(rounds=2)
+    run, told, _ = go(rounds=3)
+    assert run.folder == first.folder
+    assert told.notes[0].startswith("going on with ")
+    assert set(keys_of(run).values()) == {1}
+    assert {visit.round for visit in lines_of(run, Visit)} == {0, 1, 2}
+    assert run.finished
+    assert run.scenario.rounds == 3
+    fewer, _, _ = go(rounds=2)
+    assert fewer.folder == first.folder.with_name("run-2")
+
+
+def test_a_finer_precision_goes_on_with_a_finished_run_and_a_coarser_does_not(go):
+    asked = {"phases": "forward", "rounds": None, "refine": False}
+    first, _, _ = go(precision="20%", **asked)
+    visits = len(lines_of(first, Visit))
+    assert first.finished
+    run, _, _ = go(precision="0.1%", **asked)
+    assert run.folder == first.folder
+    assert len(lines_of(run, Visit)) > visits
+    coarser, _, _ = go(precision="20%", **asked)
+    assert coarser.folder == first.folder.with_name("run-2")
+
+
+def test_rounds_after_a_refined_run_are_of_the_grid_alone_and_finish_it(go):
+    lengths = [1024, 2048, 4096, 8192]
+    refined, _, _ = go(Orders(laws=CROSSING), lengths=lengths, phases="forward", rounds=None, precision="1%")
+    run, _, _ = go(Orders(laws=CROSSING), lengths=lengths, phases="forward", rounds=12)
+    assert run.folder == refined.folder
+    assert run.finished
+    counts = {r.point.shape.length: len(r.visits) for r in run.records}
+    assert {counts[length] for length in lengths} == {12}
+    assert min(counts.values()) < 12
 
 
 def test_another_fingerprint_stops_with_the_difference_and_writes_nothing(go):
