@@ -7,6 +7,7 @@ import platform
 import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from hyenaprof.model import FactValue
 
@@ -75,25 +76,42 @@ def available_memory_bytes(proc: Path = PROC, cgroup: Path = CGROUP) -> int:
     """Bytes that can be taken without swapping: the machine's, or what the cgroup's limit leaves."""
     kib = _kib(read_text(proc / "meminfo") or "", "MemAvailable")
     machine = kib * 1024 if kib is not None else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    limits = [_cgroup_left(folder) for folder in _own_cgroups(proc, cgroup)]
-    return min([machine, *(left for left in limits if left is not None)])
+    limits = [_left(folder, names) for names in (_V2, _V1) for folder in _own_cgroups(names, proc, cgroup)]
+    return max(0, min([machine, *(left for left in limits if left is not None)]))
 
 
-def _own_cgroups(proc: Path, cgroup: Path) -> list[Path]:
+class _CgroupNames(NamedTuple):
+    """How a version of cgroups names its parts. A container of either may see its own group at the root."""
+
+    controller: str
+    """In /proc/self/cgroup, empty where all controllers share one tree."""
+    limit: str
+    used: str
+    cached: str
+    """In memory.stat: pages that are dropped on demand, of this group and those below it."""
+
+
+_V2 = _CgroupNames("", "memory.max", "memory.current", "inactive_file")
+_V1 = _CgroupNames("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+"""Without a limit version 1 says 2^63 less a page, which is more than any machine leaves."""
+
+
+def _own_cgroups(names: _CgroupNames, proc: Path, cgroup: Path) -> list[Path]:
     """This process's cgroup and those above it: any of them may hold the limit."""
-    lines = (read_text(proc / "self" / "cgroup") or "").splitlines()
-    relative = next((line.partition("::")[2] for line in lines if line.startswith("0::")), "/")
-    folder = cgroup / relative.lstrip("/")
-    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(cgroup))]
+    rows = [line.split(":", 2) for line in (read_text(proc / "self" / "cgroup") or "").splitlines()]
+    own = [row[2] for row in rows if len(row) == 3 and names.controller in row[1].split(",")]
+    root = cgroup / names.controller
+    folder = root / (own[0] if own else "/").lstrip("/")
+    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
 
 
-def _cgroup_left(folder: Path) -> int | None:
+def _left(folder: Path, names: _CgroupNames) -> int | None:
     """What a cgroup's limit leaves; page cache counts as free, since it is dropped on demand."""
-    limit, used = read_text(folder / "memory.max"), read_text(folder / "memory.current")
+    limit, used = read_text(folder / names.limit), read_text(folder / names.used)
     if limit is None or used is None or not limit.strip().isdecimal():
         return None
     stat = read_text(folder / "memory.stat") or ""
-    cached = re.search(r"^inactive_file (\d+)$", stat, re.MULTILINE)
+    cached = re.search(rf"^{names.cached} (\d+)$", stat, re.MULTILINE)
     return int(limit) - int(used) + (int(cached[1]) if cached else 0)
 
 

@@ -75,6 +75,50 @@ def test_a_limit_anywhere_above_counts_and_page_cache_is_free(tmp_path):
     assert available_memory_bytes(proc, cgroup) == 1000000 - 700000 + 200000
 
 
+UNLIMITED_V1 = f"{2**63 - 4096}\n"
+
+
+def test_a_limit_of_cgroup_version_1_counts_as_one_of_version_2_does(tmp_path):
+    lines = "12:cpu,cpuacct:/jobs\n5:memory:/jobs/one\n1:name=systemd:/jobs\n0::/elsewhere\n"
+    proc = written(tmp_path / "proc", meminfo="MemAvailable: 4000 kB\n", self__cgroup=lines)
+    cgroup = written(
+        tmp_path / "cgroup",
+        **{
+            "memory__memory.limit_in_bytes": UNLIMITED_V1,
+            "memory__memory.usage_in_bytes": "900000000\n",
+            "memory__jobs__memory.limit_in_bytes": "1000000\n",
+            "memory__jobs__memory.usage_in_bytes": "700000\n",
+            "memory__jobs__memory.stat": "inactive_file 1\ntotal_inactive_file 200000\n",
+            "memory__jobs__one__memory.limit_in_bytes": UNLIMITED_V1,
+            "memory__jobs__one__memory.usage_in_bytes": "5\n",
+        },
+    )
+    assert available_memory_bytes(proc, cgroup) == 1000000 - 700000 + 200000
+
+
+def test_in_a_container_of_version_1_the_limit_stands_at_the_root(tmp_path):
+    proc = written(tmp_path / "proc", meminfo="MemAvailable: 4000 kB\n", self__cgroup="5:memory:/docker/0123\n")
+    cgroup = written(
+        tmp_path / "cgroup",
+        **{"memory__memory.limit_in_bytes": "1000000\n", "memory__memory.usage_in_bytes": "300000\n"},
+    )
+    assert available_memory_bytes(proc, cgroup) == 700000
+
+
+def test_a_group_without_a_limit_of_version_1_leaves_the_machines_memory(tmp_path):
+    proc = written(tmp_path / "proc", meminfo="MemAvailable: 4000 kB\n", self__cgroup="5:memory:/\n")
+    cgroup = written(
+        tmp_path / "cgroup", **{"memory__memory.limit_in_bytes": UNLIMITED_V1, "memory__memory.usage_in_bytes": "9\n"}
+    )
+    assert available_memory_bytes(proc, cgroup) == 4000 * 1024
+
+
+def test_a_group_over_its_limit_leaves_nothing(tmp_path):
+    proc = written(tmp_path / "proc", meminfo="MemAvailable: 4000 kB\n", self__cgroup="0::/\n")
+    cgroup = written(tmp_path / "cgroup", **{"memory.max": "1000\n", "memory.current": "1400\n"})
+    assert available_memory_bytes(proc, cgroup) == 0
+
+
 def test_facts_name_model_memory_and_vector_instructions_only(tmp_path):
     proc = written(tmp_path, cpuinfo=CPUINFO, meminfo="MemTotal:       25282560 kB\n")
     facts = cpu_facts(proc)
