@@ -91,7 +91,10 @@ Allocator = Annotated[
         metavar="A", help="warm: keep freed host memory; default: glibc's own settings [warm].", rich_help_panel=HOW
     ),
 ]
-Threads = Annotated[int | None, typer.Option(help="CPU threads [torch's own choice].", min=1, rich_help_panel=HOW)]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="CPU threads; with one, CPU time is the clock [torch's own choice].", min=1, rich_help_panel=HOW),
+]
 CudaGraph = Annotated[
     bool | None, typer.Option("--cuda-graph", help="Capture and replay where possible.", rich_help_panel=HOW)
 ]

@@ -82,7 +82,7 @@ class Device(ABC):
     """
 
     kind: ClassVar[str]
-    clock: ClassVar[str]
+    clock: str
     """Name of the clock that times are read from."""
     asynchronous: ClassVar[bool] = False
     """Whether the host runs ahead of the device, so that host time stands beside device time."""
@@ -98,6 +98,9 @@ class Device(ABC):
     def torch_device(self) -> torch.device:
         """Where tensors are made."""
         return torch.device("cpu")
+
+    def settle(self, threads: int) -> None:  # noqa: B027 -- not every kind needs it
+        """Is told how many CPU threads the run has, before anything is timed."""
 
     @abstractmethod
     def timer(self) -> Timer:

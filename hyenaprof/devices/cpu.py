@@ -1,11 +1,11 @@
-"""The CPU: a wall clock, preemption and load counters, memory that glibc would rather keep."""
+"""The CPU: a clock, preemption and load counters, memory that glibc would rather keep."""
 
 from __future__ import annotations
 
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hyenaprof.devices.allocations import profiled
@@ -25,20 +25,25 @@ _FRAGMENTATION = 2.0
 _FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
 
 
-class WallTimer(Timer):
-    """Reads `perf_counter_ns`: on a CPU a call has ended when it returns."""
+class CallTimer(Timer):
+    """Reads a clock before and after: on a CPU a call has ended when it returns.
 
-    def __init__(self) -> None:
+    Args:
+        read_ns: The clock, in nanoseconds.
+    """
+
+    def __init__(self, read_ns: Callable[[], int]) -> None:
+        self._read_ns = read_ns
         self._started_ns: list[int] = []
         self._stopped_ns: list[int] = []
 
     def start(self) -> None:
         """Begins a step."""
-        self._started_ns.append(time.perf_counter_ns())
+        self._started_ns.append(self._read_ns())
 
     def stop(self) -> None:
         """Ends the step begun last."""
-        self._stopped_ns.append(time.perf_counter_ns())
+        self._stopped_ns.append(self._read_ns())
 
     def spans(self) -> Spans:
         """Seconds of every step."""
@@ -46,15 +51,27 @@ class WallTimer(Timer):
         return Spans(device_s=tuple((stop - start) * 1e-9 for start, stop in pairs), host_s=None)
 
 
+CLOCKS: dict[str, Callable[[], int]] = {"perf_counter": time.perf_counter_ns, "process_time": time.process_time_ns}
+"""Readers of the clocks by name, in nanoseconds."""
+
+
 class CPU(Device):
-    """The machine's processor, with the threads this process was given."""
+    """The machine's processor, with the threads this process was given.
+
+    The clock is the wall's. With one thread it is the CPU time of this process, which leaves out what other processes
+    took; of several threads CPU time says nothing of how long a call lasts.
+    """
 
     kind = "cpu"
     clock = "perf_counter"
 
+    def settle(self, threads: int) -> None:
+        """Chooses the clock by the number of threads."""
+        self.clock = "process_time" if threads == 1 else "perf_counter"
+
     def timer(self) -> Timer:
-        """A wall clock."""
-        return WallTimer()
+        """The wall clock, or CPU time where there is one thread."""
+        return CallTimer(CLOCKS[self.clock])
 
     def preemptions(self) -> int:
         """Involuntary context switches of all threads of this process."""
@@ -69,13 +86,16 @@ class CPU(Device):
         trim_heap()
 
     def warm_memory(self, need_bytes: float) -> None:
-        """Faults the call's pages in, where the allocator then keeps them.
+        """Faults the call's pages in, where the allocator then keeps them and the call fits the memory there is.
+
+        Never more than is available less the margin; nothing for a call that is tried by force though it needs more.
 
         A visit begins with an empty heap. Without this the first call of the plain Hyena took 1.2 to 2 times the CPU
         time of the third, and the second still 1.1 times (8k training, 16k forward, one thread of an EPYC).
         """
-        if allocator_in_use() == "warm":
-            populate_heap(int(min(_FRAGMENTATION * need_bytes, self.available_bytes())))
+        room_bytes = self.available_bytes()
+        if allocator_in_use() == "warm" and need_bytes <= room_bytes:
+            populate_heap(int(min(_FRAGMENTATION * need_bytes, room_bytes)))
 
     def meter(self, steps: Sequence[Step]) -> MemoryReading:
         """Integrates the profiler's allocation events."""

@@ -36,6 +36,12 @@ _FAILURE = (
 SWEEP = ("sweep", "scenario.yaml")
 """What asks for a run whose journal does not name its command: those of before it did were sweeps."""
 HOW = (_CLOCK, _INTERVAL, _FAILURE)
+CLOCK_WORDS = {
+    "perf_counter": "perf_counter: the wall clock",
+    "process_time": "process_time: CPU seconds of the process, since it has one thread; what others took is left out",
+    "CUDA events": "CUDA events: the GPU's own clock, read before and after each phase",
+    "virtual": "virtual: the fake device's, moved on by analytic costs; nothing was timed",
+}
 
 
 def method(findings: Findings) -> Section:
@@ -70,10 +76,14 @@ def _sizes(findings: Findings) -> tuple[tuple[str, str], ...]:
 
 
 def _protocol(findings: Findings) -> tuple[tuple[str, str], ...]:
-    """Cache, allocator and threads as they were, which on a CPU is not all that was asked for."""
+    """Clock, cache, allocator and threads as they were, which on a CPU is not all that was asked for."""
     asked = findings.run.scenario.protocol
     fallback: dict[str, FactValue] = {"cache": asked.cache, "allocator": asked.allocator, "threads": asked.threads}
-    return tuple((begun(name), _held(findings, name) or _fact(value)) for name, value in fallback.items())
+    clock = _held(findings, "clock")
+    return (
+        *((("Clock", CLOCK_WORDS.get(clock, clock)),) if clock else ()),
+        *((begun(name), _held(findings, name) or _fact(value)) for name, value in fallback.items()),
+    )
 
 
 def _held(findings: Findings, name: str) -> str:

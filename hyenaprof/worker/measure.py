@@ -189,7 +189,7 @@ def _collect(samples: Samples, bench: _Bench, phases: Sequence[Phase], report: R
         if not samples.taken and bench.misled_by(sample):
             return False
         samples.taken.append(sample)
-        spent_s += sample.total_s
+        spent_s += sample.spent_s
         report("sampling", len(samples.taken), sample.total_s)
         if enough(len(samples.taken), spent_s, bench.rules, lambda: [samples.clean(phase) for phase in phases]):
             return True
@@ -212,7 +212,7 @@ class _Bench:
         """Calls until stable; not at all where this run has warmed the point up before."""
         if not self.calls and _skips_warm_up(self.device, self.rules):
             return
-        while not (self.calls and settled([call.total_s for call in self.calls], self.rules)):
+        while not (self.calls and settled([call.spent_s for call in self.calls], self.rules)):
             self.calls.append(self.sample(0.0, ahead_s=0.0))
         later = self.calls[len(self.calls) // 2 :]
         launched_s = [call.host_s for call in later if call.host_s is not None]
@@ -223,7 +223,7 @@ class _Bench:
 
         The first sample then becomes the first call of the warm-up proper.
         """
-        if is_long(first.total_s, self.rules) or any(not is_long(c.total_s, self.rules) for c in self.calls):
+        if is_long(first.spent_s, self.rules) or any(not is_long(c.spent_s, self.rules) for c in self.calls):
             return False
         self.calls = [first]
         return True
@@ -250,10 +250,13 @@ class _Bench:
             timer.start()
             step()
             timer.stop()
+        wall_s = 0.0 if device.asynchronous else device.now_s() - began_s
         spans = timer.spans()
         preempted = (device.preemptions() or 0) - (preempted or 0)
         self.iteration.clear()
-        return Sample(spans.device_s, spans.host_s, offset_s=began_s - started_s, preempted=preempted > 0)
+        return Sample(
+            spans.device_s, spans.host_s, offset_s=began_s - started_s, preempted=preempted > 0, wall_s=wall_s
+        )
 
     @property
     def ahead_s(self) -> float:

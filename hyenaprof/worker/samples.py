@@ -19,11 +19,18 @@ class Sample:
     host_s: float | None
     offset_s: float
     preempted: bool
+    wall_s: float = 0.0
+    """Seconds from the first step to the end of the last, where host and device are one."""
 
     @property
     def total_s(self) -> float:
         """Seconds of all steps."""
         return sum(self.steps_s)
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of the visit's window that it took: a call that waits takes no CPU time, and must still end."""
+        return max(self.total_s, self.wall_s)
 
 
 @dataclass(slots=True)

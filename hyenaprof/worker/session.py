@@ -88,6 +88,7 @@ class Session:
         for entry in body.operators:
             load(entry, {})
         self.device = resolve(body.device)
+        self.device.settle(torch.get_num_threads())
         protocol = Protocol(threads=torch.get_num_threads(), cache=body.cache, cuda_graph=body.cuda_graph)
         fingerprint = take_fingerprint(self.device, protocol)
         self.fingerprint_id = fingerprint.id

@@ -212,6 +212,14 @@ def test_a_known_duration_is_measured_as_it_is():
     assert min(seen.latency_s) < 0.0055
 
 
+def test_a_call_that_waits_takes_no_cpu_time_and_ends_by_the_wall_all_the_same():
+    device = CPU()
+    device.settle(1)
+    (seen,) = visits(device, rules=VisitRules(window_s=0.02), operator=Sleeping({"seconds": 0.005}))
+    assert max(seen.latency_s) < 0.005
+    assert len(seen.latency_s) < 20
+
+
 def test_a_callable_is_timed_forward_without_gradients_and_with_them_in_both_phases():
     x = torch.ones(3, requires_grad=True)
     wanted = []

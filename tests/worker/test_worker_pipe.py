@@ -90,6 +90,7 @@ def test_hello_says_who_the_worker_is(worker):
     assert worker.hello.threads == 1
     assert worker.hello.available_bytes > 0
     assert worker.hello.fingerprint.protocol["threads"] == 1
+    assert worker.hello.fingerprint.protocol["clock"] == "process_time"
 
 
 def test_forward_is_one_visit_with_its_samples(worker):
