@@ -71,6 +71,8 @@ class DescribeAnswer(OnDisk):
     """One cost a point, in order."""
 
     costs: tuple[Cost, ...]
+    cautions: tuple[str, ...] = ()
+    """What a user should know before any of these points is checked or timed, because it may take long."""
 
 
 class Verify(OnDisk):

@@ -81,6 +81,7 @@ def _fastest(session: Session, name: str, choice: OperatorChoice, pythons: Mappi
     for implementation in candidates if len(candidates) > 1 else ():
         iteration = _trial(session, _side(name, implementation, choice, pythons))
         try:
+            session.describe(iteration.side, iteration.points)
             session.checks.verify(iteration)
             trials_s[implementation] = _time(session, iteration)
         except Refused as refused:

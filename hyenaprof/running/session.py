@@ -244,13 +244,15 @@ class Session:
             self._warn_of("ceilings", warning)
 
     def describe(self, side: Side, points: tuple[Point, ...]) -> None:
-        """Asks for the analytic cost of points that it is not known of yet."""
+        """Asks for the analytic cost of points that it is not known of yet, and says what will make them slow."""
         unknown = tuple(point for point in points if self.ledger.cost(point) is None)
         if not unknown:
             return
         answer = self.worker(side).ask(Describe(points=unknown), DescribeAnswer, limit_s=self.limit_s(LEAST_LIMIT_S))
         for point, cost in zip(unknown, answer.costs, strict=True):
             self.ledger.know_cost(point, cost)
+        for caution in answer.cautions:
+            self._warn_of(unknown[0].label, caution)
 
     def fingerprint_id(self, side: Side) -> str:
         """The fingerprint that the side's workers have; the run's own where none of them can be started."""

@@ -54,8 +54,6 @@ def visit(
     steps = enacted(iteration, points[0], operator, device, round_index=round_index)
     phases = tuple(point.phase for point in points)
     cautions = device.cautions(points[0])
-    for caution in cautions:
-        report(caution, 0, None)
     warmed_s = _make_ready(points[0], operator, device, rules)
     samples = _unthrottled(lambda: take(iteration, steps, phases, device, rules, report=report))
     samples.setup_s += built_s

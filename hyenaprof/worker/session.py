@@ -62,7 +62,7 @@ class Session:
             case Hello():
                 return self._hello(body)
             case Describe():
-                return _describe(body)
+                return _described(body, self._held())
             case Availability():
                 return AvailabilityAnswer(statuses=availability(body.operators, self._held()))
             case Verify():
@@ -177,5 +177,6 @@ def _cost(point: Point) -> Cost:
     return _operator(point).cost(point.implementation, point.shape, point.scope, phase=point.phase, dtype=point.dtype)
 
 
-def _describe(body: Describe) -> DescribeAnswer:
-    return DescribeAnswer(costs=tuple(_cost(point) for point in body.points))
+def _described(body: Describe, device: Device) -> DescribeAnswer:
+    cautions = dict.fromkeys(caution for point in body.points for caution in device.cautions(point))
+    return DescribeAnswer(costs=tuple(_cost(point) for point in body.points), cautions=tuple(cautions))

@@ -61,7 +61,7 @@ def answer(body):
     if verb == "hello":
         return HELLO
     if verb == "describe":
-        return {{"costs": [cost(point) for point in points]}}
+        return {{"costs": [cost(point) for point in points], "cautions": SETTINGS["cautions"]}}
     if verb == "verify":
         error = SETTINGS["errors"].get(points[0]["operator"], 0.0)
         entries = [{{"quantity": "output", "error": error, "tolerance": 1e-5}}]
@@ -163,6 +163,7 @@ class Orders:
         faults: What goes wrong: `verb`, `kind` and whatever the kind needs; the first that fits is carried out.
         errors: What verification finds, by operator.
         need_bytes_per_token: Analytic need by operator.
+        cautions: What is said of every point that is described.
         hello: Fields of the first answer that differ.
         default_laws: Laws under glibc's own allocator setting, with a fingerprint that tells so; the same unless given.
     """
@@ -171,6 +172,7 @@ class Orders:
     faults: tuple[dict[str, Any], ...] = ()
     errors: dict[str, float] = field(default_factory=dict)
     need_bytes_per_token: dict[str, int] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()
     hello: dict[str, Any] = field(default_factory=dict)
     default_laws: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -199,6 +201,7 @@ def write_script(folder: Path, orders: Orders | None = None, *, name: str = "wor
             "errors": carried.errors,
             "need_bytes_per_token": carried.need_bytes_per_token,
             "under_default": _under_default(carried, hello),
+            "cautions": carried.cautions,
         }
     )
     path = folder / name

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from scripted import Orders
-from sweeps import lines_of
+from sweeps import FAST, lines_of
 
 from hyenaprof.model import ChoiceLine
 from hyenaprof.operators import OPERATORS
@@ -99,3 +99,9 @@ def test_a_choice_holds_when_the_run_goes_on(go, two_ways):
     assert run.folder == folder
     assert len(lines_of(run, ChoiceLine)) == 1
     assert {r.point.label for r in run.records} == {"hyena:direct", "flash:sdpa"}
+
+
+def test_what_will_take_long_is_said_before_the_trial(go, two_ways):
+    _, told, _ = go(Orders(laws=FAST, cautions=("slow type: no instructions",)), pythons=PYTHONS, **two_ways)
+    warned = told.notes.index("warning: hyena:fft: slow type: no instructions")
+    assert warned < told.notes.index("verifying hyena:fft against its float64 definition")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from sweeps import PHASES, keys_of, lines_of
+from scripted import Orders
+from sweeps import FAST, PHASES, keys_of, lines_of
 
 from hyenaprof.model import Phase, Visit
 from hyenaprof.running.workers import Worker
@@ -95,3 +96,11 @@ def test_at_most_two_workers_live_at_once(go, monkeypatch):
     assert most == [2]
     assert alive == set()
     assert len(keys_of(run)) == 3 * 2 * 2
+
+
+def test_what_will_take_long_is_said_once_and_before_anything_of_it_is_asked_for(go):
+    caution = "slow type: this CPU has no float16 instructions"
+    _, told, _ = go(Orders(laws=FAST, cautions=(caution,)))
+    assert [note for note in told.notes if "slow type" in note] == [f"warning: hyena:fft: {caution}"]
+    verifying = next(place for place, note in enumerate(told.notes) if note.startswith("verifying "))
+    assert told.notes.index(f"warning: hyena:fft: {caution}") < verifying

@@ -118,3 +118,11 @@ def test_a_scope_that_the_operator_has_not_is_not_verified_either(session):
     point = MEASURE.points[0].model_copy(update={"scope": Scope.BLOCK})
     with pytest.raises(Unsupported, match="has no scope block"):
         session.answer(Verify(point=point), silent)
+
+
+def test_describing_points_says_what_will_make_them_slow(session, monkeypatch):
+    monkeypatch.setattr(session.device, "cautions", lambda point: (f"slow type: {point.phase}",), raising=False)
+    point = MEASURE.points[0]
+    answer = session.answer(Describe(points=(point, point)), silent)
+    assert answer.cautions == (f"slow type: {point.phase}",)
+    assert len(answer.costs) == 2
