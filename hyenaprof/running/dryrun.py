@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hyenaprof.errors import WorkerError
-from hyenaprof.model import DType
 from hyenaprof.pipe import Describe, DescribeAnswer, VisitRules
 from hyenaprof.records.journal import NAME, read_journal
 from hyenaprof.records.scenario import Scenario
 from hyenaprof.running.availability import lone_worker
 from hyenaprof.running.choice import possible_sides
 from hyenaprof.running.ledger import Ledger
-from hyenaprof.running.plan import Iteration, pairings_at
+from hyenaprof.running.plan import Iteration, dtypes_on, pairings_at
 from hyenaprof.running.rounds import BREADTH_ROUNDS, still_needed_s
 from hyenaprof.running.runner import SweepRequest, standing_run
 from hyenaprof.running.workers import Refused, Side
@@ -62,8 +61,7 @@ def plan_of(request: SweepRequest) -> tuple[PlannedVisit, ...]:
 
 
 def _iterations(scenario: Scenario, sides: tuple[Side, ...], device: str) -> tuple[Iteration, ...]:
-    auto = DType.FLOAT32 if device == "cpu" else DType.BFLOAT16
-    dtypes = tuple(auto if dtype == "auto" else DType(dtype) for dtype in scenario.dtype)
+    dtypes = dtypes_on(device, scenario)
     return tuple(
         iteration
         for length in scenario.lengths

@@ -68,6 +68,17 @@ def settings_of(scenario: Scenario, dtypes: Sequence[DType]) -> tuple[Setting, .
     )
 
 
+def dtypes_on(device: str, scenario: Scenario) -> tuple[DType, ...]:
+    """The scenario's dtypes, each once: `auto` is float32 on a CPU, bfloat16 elsewhere.
+
+    Args:
+        device: The device's kind.
+        scenario: Whose dtypes.
+    """
+    auto = DType.FLOAT32 if device == "cpu" else DType.BFLOAT16
+    return tuple(dict.fromkeys(auto if dtype == "auto" else DType(dtype) for dtype in scenario.dtype))
+
+
 def phase_groups(phases: Iterable[Phase]) -> tuple[tuple[Phase, ...], ...]:
     """Phases that are read from one iteration, the cheaper iteration first."""
     chosen = tuple(dict.fromkeys(phases))

@@ -14,7 +14,6 @@ from hyenaprof.errors import DeviceError, WorkerError
 from hyenaprof.model import (
     CeilingsLine,
     CostLine,
-    DType,
     EndLine,
     HeaderLine,
     JournalLine,
@@ -43,7 +42,7 @@ from hyenaprof.running.identity import refuse_another, refuse_mixture
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.locks import DeviceLock
 from hyenaprof.running.logs import scrub_log
-from hyenaprof.running.plan import Iteration
+from hyenaprof.running.plan import Iteration, dtypes_on
 from hyenaprof.running.progress import Display
 from hyenaprof.running.resumed import taken_up
 from hyenaprof.running.workers import Refused, Side, Worker, Workers
@@ -118,10 +117,7 @@ class Session:
         self._first_id = hello.fingerprint.id
         self.device = hello.device_kind
         self.available_bytes = hello.available_bytes
-        self.dtypes = tuple(
-            (DType.FLOAT32 if self.device == "cpu" else DType.BFLOAT16) if dtype == "auto" else dtype
-            for dtype in scenario.dtype
-        )
+        self.dtypes = dtypes_on(self.device, scenario)
         self.precision = scenario.precision_on(self.device)
         self.rules = VisitRules(
             precision=self.precision, cache=scenario.protocol.cache, cuda_graph=scenario.protocol.cuda_graph

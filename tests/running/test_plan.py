@@ -5,7 +5,7 @@ from builders import make_scenario
 from sweeps import SIDES, make_iteration, make_pairings
 
 from hyenaprof.model import DType, Phase
-from hyenaprof.running.plan import pairings_at, phase_groups, settings_of
+from hyenaprof.running.plan import dtypes_on, pairings_at, phase_groups, settings_of
 from hyenaprof.running.workers import Side
 
 FORWARD, BACKWARD, TRAINING, DECODE = Phase.FORWARD, Phase.BACKWARD, Phase.TRAINING, Phase.DECODE
@@ -80,3 +80,17 @@ def test_the_call_behind_a_phase_is_the_whole_iteration(phases, whole_call):
 
 def test_an_iteration_names_all_that_is_read_of_it():
     assert str(make_iteration("flash", 512, BACKWARD, TRAINING)) == "flash:sdpa backward+training L=512"
+
+
+@pytest.mark.parametrize(
+    ("device", "asked", "dtypes"),
+    [
+        ("cpu", "auto", [DType.FLOAT32]),
+        ("cuda", "auto", [DType.BFLOAT16]),
+        ("fake", "auto", [DType.BFLOAT16]),
+        ("cpu", ["float16", "auto"], [DType.FLOAT16, DType.FLOAT32]),
+        ("cpu", ["auto", "float32"], [DType.FLOAT32]),
+    ],
+)
+def test_auto_is_the_dtype_that_suits_the_device_and_no_dtype_stands_twice(device, asked, dtypes):
+    assert list(dtypes_on(device, make_scenario(dtype=asked))) == dtypes
