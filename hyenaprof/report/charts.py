@@ -18,7 +18,8 @@ DRAWN = 12
 def left_out(findings: Findings) -> tuple[str, ...]:
     """Says how many settings are not drawn, where some are not."""
     extra = len(findings.panels) - DRAWN
-    return (f"{extra} more settings are not drawn; their points stand in the table of points.",) if extra > 0 else ()
+    told = "1 more setting is not drawn; its" if extra == 1 else f"{extra} more settings are not drawn; their"
+    return (f"{told} points stand in the table of points.",) if extra > 0 else ()
 
 
 def looks_of(findings: Findings) -> dict[str, Look]:

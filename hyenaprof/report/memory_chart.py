@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Figure, Outcome, Section
 from hyenaprof.report.answer import crossings_of, crossover_table, told_all
-from hyenaprof.report.charts import DRAWN, by_length, has_hollow, looks_of, place_of, title_of
+from hyenaprof.report.charts import DRAWN, by_length, has_hollow, left_out, looks_of, place_of, title_of
 from hyenaprof.report.figures import Line, Mark, draw_lines
 from hyenaprof.report.findings import Finding, Findings, Panel
 from hyenaprof.report.words import PHASE_WORDS, SCOPE_SHORT
@@ -23,7 +23,10 @@ def memory(findings: Findings) -> Section | None:
     return Section(
         title="Peak memory against length",
         anchor="memory",
-        paragraphs=(f"Peak of one call less inputs and weights, from a separate untimed pass: {', '.join(methods)}.",),
+        paragraphs=(
+            f"Peak of one call less inputs and weights, from a separate untimed pass: {', '.join(methods)}.",
+            *left_out(findings),
+        ),
         figures=tuple(_figure(findings, panel) for panel in drawn),
         tables=(crossover_table(findings, "peak_memory"),) if findings.crossovers("peak_memory") else (),
     )

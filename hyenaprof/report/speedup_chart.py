@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hyenaprof.model import Comparison, Crossover, Figure, Section, Table
 from hyenaprof.report.answer import crossings_of, pair_name, rounds_of, told_all
-from hyenaprof.report.charts import DRAWN, looks_of, place_of, title_of
+from hyenaprof.report.charts import DRAWN, left_out, looks_of, place_of, title_of
 from hyenaprof.report.figures import Line, Mark, draw_lines
 from hyenaprof.report.findings import Findings, Panel
 from hyenaprof.report.style import Look
@@ -25,7 +25,7 @@ def speedup(findings: Findings) -> Section | None:
     return Section(
         title="Speed-up against length",
         anchor="speed-up",
-        paragraphs=(PAIRED, UNPAIRED) if _any_unpaired(drawn) else (PAIRED,),
+        paragraphs=(PAIRED, *((UNPAIRED,) if _any_unpaired(drawn) else ()), *left_out(findings)),
         figures=tuple(_figure(findings, panel) for panel in drawn),
     )
 
