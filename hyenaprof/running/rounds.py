@@ -11,6 +11,7 @@ from hyenaprof.model import Crossover, Curve, Visit
 from hyenaprof.pipe import VisitRules
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.plan import Iteration, Pairing, Setting
+from hyenaprof.running.workers import LIVE_WORKERS
 from hyenaprof.units import format_duration
 
 BREADTH_ROUNDS = 3
@@ -53,6 +54,16 @@ def still_needed_s(
         for number in range(done, rounds):
             total_s += visit_wall_s(call_s, rules, first=number == 0)
     return total_s
+
+
+def starts_needed(pairings: Iterable[Pairing], ledger: Ledger) -> int:
+    """Workers that a round of these pairings starts: one a side, and in each later pairing those that had to make room.
+
+    At most `LIVE_WORKERS` live at once; turning round from pairing to pairing (see `in_order`) finds the last ones alive.
+    """
+    live = [{it.side for it in pairing.iterations if ledger.open_points(it)} for pairing in pairings]
+    put_out = sum(max(0, len(sides) - LIVE_WORKERS) for sides in [sides for sides in live if sides][1:])
+    return len(set().union(*live)) + put_out
 
 
 def precise(iteration: Iteration, ledger: Ledger, *, precision: float) -> bool:
@@ -150,7 +161,7 @@ def _call_s(pairing: Pairing, ledger: Ledger) -> float:
 
 
 def fitting(
-    pairings: Sequence[Pairing], ledger: Ledger, rules: VisitRules, *, left_s: float, starts_s: float
+    pairings: Sequence[Pairing], ledger: Ledger, rules: VisitRules, *, left_s: float, start_s: float
 ) -> tuple[Pairing, ...]:
     """The first of these pairings that one round can visit in the time left, shortest length first.
 
@@ -159,17 +170,17 @@ def fitting(
         ledger: What is known.
         rules: How a visit samples.
         left_s: Seconds left of the budget.
-        starts_s: Seconds that the round's fresh workers take to start.
+        start_s: Seconds that one of the round's fresh workers takes to start.
     """
     chosen: list[Pairing] = []
-    used_s = starts_s
+    used_s = 0.0
     for pairing in pairings:
         cost_s = sum(
             visit_wall_s(ledger.call_s(it), rules, first=not ledger.rounds(it))
             for it in pairing.iterations
             if ledger.open_points(it)
         )
-        if used_s + cost_s <= left_s:
+        if used_s + cost_s + start_s * starts_needed([*chosen, pairing], ledger) <= left_s:
             chosen.append(pairing)
             used_s += cost_s
     return tuple(sorted(chosen, key=lambda p: p.length))
@@ -189,3 +200,15 @@ def over_budget_reason(need_s: float, left_s: float) -> str:
     """
     left = format_duration(max(0.0, left_s))
     return f"its first visit is predicted to take about {format_duration(need_s)}, with {left} of the budget left"
+
+
+def end_reason(left_s: float, *, cut: bool) -> str:
+    """Why a session ended with something left to measure.
+
+    Args:
+        left_s: Seconds that were left of the budget.
+        cut: Whether the budget's end cut something off.
+    """
+    if cut or left_s <= 0:
+        return "the budget was reached"
+    return f"what is left is predicted to take longer than the {format_duration(left_s)} left of the budget"

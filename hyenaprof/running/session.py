@@ -45,13 +45,15 @@ from hyenaprof.running.logs import scrub_log
 from hyenaprof.running.plan import Iteration, dtypes_on
 from hyenaprof.running.progress import Display
 from hyenaprof.running.resumed import taken_up
-from hyenaprof.running.workers import Refused, Side, Worker, Workers
+from hyenaprof.running.workers import START_LIMIT_S, Refused, Side, Worker, Workers
 from hyenaprof.units import format_bytes, format_duration
 
 LONGEST_WARMED_S = 5.0
 """Longer calls are warmed up once a run, by the memory pass before their first visit, and memory is made present."""
 GRACE = 1.15
 """A session may pass its budget by this factor to end the visit under way; then it is killed."""
+LEAST_PATIENCE_S = 0.2
+"""What is still asked when that time has passed gets so many seconds."""
 LEAST_LIMIT_S = 60.0
 LIMIT_FACTOR = 10.0
 CEILINGS_LIMIT_S = 30.0
@@ -127,7 +129,7 @@ class Session:
         with ExitStack() as undone:
             undone.callback(self.close)
             try:
-                hello = self.workers.get(side).hello
+                hello = self.workers.get(side, limit_s=self.limit_s(START_LIMIT_S)).hello
             except DeviceError:
                 if self._made:
                     undone.pop_all().close()
@@ -171,7 +173,7 @@ class Session:
 
     def limit_s(self, wanted_s: float) -> float:
         """Seconds that a request may take: as many as it wants, but the session ends soon after its budget."""
-        return max(1.0, min(wanted_s, self.scenario.budget * GRACE - self.elapsed_s))
+        return max(LEAST_PATIENCE_S, min(wanted_s, self.scenario.budget * GRACE - self.elapsed_s))
 
     def patience_s(self, usual_s: float) -> float:
         """Seconds that an operator's code may take to answer: as the user said, else the usual."""
@@ -200,9 +202,9 @@ class Session:
             FingerprintError: The run that is resumed holds visits of this side on another fingerprint.
         """
         try:
-            worker = self.workers.get(side)
+            worker = self.workers.get(side, limit_s=self.limit_s(START_LIMIT_S))
         except WorkerError as error:
-            raise Refused.of(Outcome.CRASHED, error.message) from error
+            raise Refused.of(Outcome.CRASHED if self.left_s > 0 else Outcome.TIMEOUT, error.message) from error
         if worker.hello.fingerprint.id not in self._known:
             refuse_mixture(self._standing, side, worker.hello.fingerprint)
         self._note_header(worker.hello)
@@ -251,12 +253,14 @@ class Session:
             self._warn_of(unknown[0].label, caution)
 
     def fingerprint_id(self, side: Side) -> str:
-        """The fingerprint that the side's workers have; the run's own where none of them can be started."""
+        """The fingerprint that the side's workers have; the run's own where none of them can be started, or none in time."""
         if side not in self._fingerprint_ids:
+            if self.left_s <= 0:
+                return self._first_id
             try:
                 self.worker(side)
             except Refused:
-                return self._first_id
+                self._fingerprint_ids[side] = self._first_id
         return self._fingerprint_ids[side]
 
     def skip(

@@ -13,7 +13,7 @@ from hyenaprof.running import rounds
 from hyenaprof.running.ledger import visit_wall_s
 from hyenaprof.running.plan import Iteration, Pairing, pairings_at
 from hyenaprof.running.session import Session
-from hyenaprof.running.workers import Refused, Side
+from hyenaprof.running.workers import LIVE_WORKERS, Refused, Side
 from hyenaprof.units import format_length
 
 REFINE_MULTIPLE = 64
@@ -108,6 +108,8 @@ class Sweep:
         )
         # Side by side, not pairing by pairing: where three sides share two workers, every change of side starts one.
         for iteration in sorted(self._iterations(self._pairings[length]), key=lambda it: self._sides.index(it.side)):
+            if session.left_s <= 0:
+                self._cut.add(iteration.side)
             if iteration.side in self._cut:
                 self._leave_unseen(iteration)
             elif self._described(iteration):
@@ -178,13 +180,8 @@ class Sweep:
         if not points or iteration.side in self._cut or all(self._ledger.has(point, round_) for point in points):
             return False
         session = self._session
-        begun = [
-            it
-            for pairings in self._pairings.values()
-            for it in self._iterations(pairings)
-            if self._ledger.rounds(it) and it != iteration
-        ]
-        starts_s = (rounds_wanted - 1 - round_) * len(self._sides) * session.workers.start_s
+        begun = [it for it in self._iterations(self._all_pairings()) if self._ledger.rounds(it) and it != iteration]
+        starts_s = self._starts(iteration, round_, rounds_wanted) * session.workers.start_s
         need_s = rounds.still_needed_s([iteration], self._ledger, session.rules, rounds=rounds_wanted)
         committed_s = rounds.still_needed_s(begun, self._ledger, session.rules, rounds=rounds_wanted)
         session.display.clock(session.left_s, committed_s + need_s + starts_s)
@@ -197,6 +194,19 @@ class Sweep:
     def _kept_s(self) -> float:
         """Seconds of the budget that breadth leaves to the crossovers."""
         return rounds.CROSSOVER_SHARE * self._session.scenario.budget if self._refine else 0.0
+
+    def _starts(self, iteration: Iteration, round_: int, rounds_wanted: int) -> int:
+        """Workers still to be started: in the rounds to come, and in what is left of this one."""
+        taking_part = [p for p in self._all_pairings() if iteration in p.iterations or self._visited(p)]
+        left = [p for p in taking_part if not all(self._ledger.has(it.points[0], round_) for it in p.iterations)]
+        now = rounds.starts_needed(left, self._ledger) if len(self._sides) > LIVE_WORKERS else 0
+        return now + (rounds_wanted - 1 - round_) * rounds.starts_needed(taking_part, self._ledger)
+
+    def _visited(self, pairing: Pairing) -> bool:
+        return any(self._ledger.rounds(it) for it in pairing.iterations)
+
+    def _all_pairings(self) -> list[Pairing]:
+        return [pairing for pairings in self._pairings.values() for pairing in pairings]
 
     def _fits(self, iteration: Iteration) -> bool:
         first = not self._ledger.rounds(iteration)
@@ -219,8 +229,9 @@ class Sweep:
         session = self._session
         while session.left_s > 0:
             wanted = wanting()
-            starts_s = len(self._sides) * session.workers.start_s
-            chosen = rounds.fitting(wanted, self._ledger, session.rules, left_s=session.left_s, starts_s=starts_s)
+            chosen = rounds.fitting(
+                wanted, self._ledger, session.rules, left_s=session.left_s, start_s=session.workers.start_s
+            )
             if not chosen:
                 return
             self._round(chosen)
@@ -238,7 +249,7 @@ class Sweep:
         return self._settling() or rounds.imprecise(self._all_begun(), self._ledger, precision=self._session.precision)
 
     def _all_begun(self) -> list[Pairing]:
-        return [p for pairings in self._pairings.values() for p in pairings if self._begun(p)]
+        return [pairing for pairing in self._all_pairings() if self._begun(pairing)]
 
     @property
     def _crossover_precision(self) -> float:
@@ -295,7 +306,7 @@ class Sweep:
                 )
         complete = self._complete()
         failed = sum(record.outcome is not Outcome.OK for record in self._ledger.records())
-        reason = "nothing is left to measure" if complete else "the budget was reached"
+        reason = "nothing is left to measure" if complete else rounds.end_reason(session.left_s, cut=bool(self._cut))
         session.end(complete=complete, reason=f"{reason}; points not measured: {failed}" if failed else reason)
 
     def _predicted(self, iteration: Iteration) -> dict[str, float]:
@@ -308,7 +319,7 @@ class Sweep:
         """Whether nothing is left that more time could improve."""
         if self._cut or any(self._ledger.open_points(it) for it in self._left_out):
             return False
-        asked = [p for pairings in self._pairings.values() for p in pairings if self._asked(p)]
+        asked = [pairing for pairing in self._all_pairings() if self._asked(pairing)]
         return all(self._satisfied(it) for it in self._iterations(asked) if self._ledger.open_points(it))
 
     def _asked(self, pairing: Pairing) -> bool:

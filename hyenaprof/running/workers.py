@@ -41,6 +41,8 @@ _Answer = TypeVar("_Answer", bound=AnyAnswer)
 OnProgress = Callable[[Progress], None]
 START_LIMIT_S = 120.0
 CLOSE_LIMIT_S = 5.0
+LIVE_WORKERS = 2
+"""At most so many live at once: what one keeps in memory is not there for the others."""
 LOG_TAIL_LINES = 3
 
 
@@ -78,13 +80,16 @@ class Worker:
         device: As the user wrote it.
         protocol: Allocator and threads, set in its environment before it starts.
         log: File that takes whatever it prints.
+        limit_s: Seconds in which it must have started.
 
     Raises:
         WorkerError: It did not start, or speaks another protocol.
         DeviceError: The device is not there.
     """
 
-    def __init__(self, side: Side, *, device: str, protocol: Protocol, log: Path) -> None:
+    def __init__(
+        self, side: Side, *, device: str, protocol: Protocol, log: Path, limit_s: float = START_LIMIT_S
+    ) -> None:
         self.side = side
         self._log = log
         self._log_start = log.stat().st_size if log.exists() else 0
@@ -92,14 +97,14 @@ class Worker:
         self._ids = 0
         self._buffer = b""
         self._process = _start(side, protocol, log)
-        self.hello = self._greet(device, protocol)
+        self.hello = self._greet(device, protocol, limit_s)
 
-    def _greet(self, device: str, protocol: Protocol) -> HelloAnswer:
+    def _greet(self, device: str, protocol: Protocol, limit_s: float) -> HelloAnswer:
         try:
             answer = self.ask(
                 Hello(device=device, threads=protocol.threads, cache=protocol.cache, cuda_graph=protocol.cuda_graph),
                 HelloAnswer,
-                limit_s=START_LIMIT_S,
+                limit_s=limit_s,
             )
         except Refused as refused:
             self.kill()
@@ -305,23 +310,21 @@ class Workers:
         self._alive: OrderedDict[Side, Worker] = OrderedDict()
         self._starts_s: list[float] = []
 
-    limit = 2
-
     @property
     def start_s(self) -> float:
         """Seconds that starting a worker has taken here, the median so far; 3 before the first."""
         starts = sorted(self._starts_s)
         return starts[len(starts) // 2] if starts else 3.0
 
-    def get(self, side: Side) -> Worker:
-        """The side's worker of this round, started where there is none."""
+    def get(self, side: Side, *, limit_s: float = START_LIMIT_S) -> Worker:
+        """The side's worker of this round, started within the limit where there is none."""
         if side in self._alive:
             self._alive.move_to_end(side)
             return self._alive[side]
-        while len(self._alive) >= self.limit:
+        while len(self._alive) >= LIVE_WORKERS:
             self._alive.popitem(last=False)[1].close()
         begun = time.monotonic()
-        worker = Worker(side, device=self._device, protocol=self._protocol, log=self._log)
+        worker = Worker(side, device=self._device, protocol=self._protocol, log=self._log, limit_s=limit_s)
         self._starts_s.append(time.monotonic() - begun)
         self._alive[side] = worker
         return worker

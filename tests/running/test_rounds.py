@@ -179,9 +179,39 @@ def test_a_round_takes_what_fits_in_order_of_preference_and_visits_by_length():
         steadily(ledger, pairing, number=1, latency_s=latency_s)
     needed_s = 2 * visit_wall_s(0.6, RULES, first=False) + 2 * visit_wall_s(0.001, RULES, first=False)
     wanted = (first, too_long, last)
-    assert rounds.fitting(wanted, ledger, RULES, left_s=needed_s + 6.1, starts_s=6.0) == (last, first)
-    assert rounds.fitting(wanted, ledger, RULES, left_s=needed_s + 5.9, starts_s=6.0) == (first,)
-    assert rounds.fitting(wanted, ledger, RULES, left_s=5.0, starts_s=6.0) == ()
+    assert rounds.fitting(wanted, ledger, RULES, left_s=needed_s + 6.1, start_s=3.0) == (last, first)
+    assert rounds.fitting(wanted, ledger, RULES, left_s=needed_s + 5.9, start_s=3.0) == (first,)
+    assert rounds.fitting(wanted, ledger, RULES, left_s=5.0, start_s=3.0) == ()
+
+
+@pytest.mark.parametrize(
+    ("operators", "pairings", "starts"),
+    [
+        (("hyena", "flash"), 0, 0),
+        (("hyena", "flash"), 1, 2),
+        (("hyena", "flash"), 5, 2),
+        (("hyena", "flash", "attention"), 1, 3),
+        (("hyena", "flash", "attention"), 4, 3 + 3),
+        (("hyena", "flash", "attention", "other"), 4, 4 + 2 * 3),
+    ],
+)
+def test_a_round_starts_each_side_once_and_again_whoever_had_to_make_room(operators, pairings, starts):
+    made = [make_pairing(64 << place, operators=operators) for place in range(pairings)]
+    assert rounds.starts_needed(made, Ledger()) == starts
+
+
+def test_a_side_that_failed_is_not_started():
+    ledger, pairing = Ledger(), make_pairing(2048, operators=("hyena", "flash", "attention"))
+    failed = make_visit(pairing.iterations[2].points[0], outcome=Outcome.CRASHED, reason="SIGSEGV")
+    ledger.add([failed])
+    assert rounds.starts_needed([pairing, make_pairing(1024)], ledger) == 2
+
+
+def test_the_end_is_the_budgets_where_it_was_spent_and_a_prediction_where_time_was_left():
+    assert rounds.end_reason(-0.1, cut=False) == "the budget was reached"
+    assert rounds.end_reason(3.0, cut=True) == "the budget was reached"
+    said = "what is left is predicted to take longer than the 1 m 01 s left of the budget"
+    assert rounds.end_reason(61.0, cut=False) == said
 
 
 def test_a_side_that_failed_costs_a_round_nothing():
@@ -189,7 +219,7 @@ def test_a_side_that_failed_costs_a_round_nothing():
     steadily(ledger, pairing, number=1, latency_s=0.001)
     ledger.add([make_visit(pairing.iterations[1].points[0], round=1, outcome=Outcome.CRASHED, reason="SIGSEGV")])
     one_s = visit_wall_s(0.001, RULES, first=False)
-    assert rounds.fitting([pairing], ledger, RULES, left_s=one_s + 0.01, starts_s=0.0) == (pairing,)
+    assert rounds.fitting([pairing], ledger, RULES, left_s=one_s + 0.01, start_s=0.0) == (pairing,)
 
 
 @pytest.mark.parametrize(("length", "ratio", "leads"), [(64, 1.2, True), (64, 0.9, False), (128, 1.2, False)])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
-from scripted import Orders
-from sweeps import FAST, keys_of, lines_of, outcomes_of
+from builders import make_scenario
+from scripted import Orders, write_script
+from sweeps import FAST, Told, keys_of, lines_of, outcomes_of
 
-from hyenaprof.model import EndLine, Outcome, Phase, SkipLine
+from hyenaprof.errors import WorkerError
+from hyenaprof.model import Outcome, Phase, SkipLine
+from hyenaprof.running.runner import SweepRequest, sweep
 
 
 def test_a_point_predicted_past_the_budget_is_left_out_with_its_prediction(go):
@@ -18,8 +22,9 @@ def test_a_point_predicted_past_the_budget_is_left_out_with_its_prediction(go):
     assert (record.outcome, record.point.operator, record.point.shape.length) == (Outcome.OVER_BUDGET, "flash", 8192)
     assert record.predicted_s == pytest.approx(1.1 * 1e-6 * 8192**2, rel=0.01)
     assert record.reason.startswith("its first visit is predicted to take about 6 m 46 s, with ")
-    assert run.ends[-1] == EndLine(
-        complete=False, reason="the budget was reached; points not measured: 1", elapsed_s=run.ends[-1].elapsed_s
+    assert re.fullmatch(
+        r"what is left is predicted to take longer than the \d+ s left of the budget; points not measured: 1",
+        run.ends[-1].reason,
     )
     assert not run.finished
     tried = {(b["points"][0]["operator"], b["points"][0]["shape"]["length"]) for b in script.asked("measure")}
@@ -45,6 +50,7 @@ def test_a_visit_that_the_end_of_the_budget_cuts_off_is_over_budget_and_not_a_fa
     assert outcomes_of(run, "flash")[Phase.FORWARD, 1024][0] is Outcome.OVER_BUDGET
     assert any("cut off at the end of the budget" in note for note in told.notes)
     assert [line.outcome for line in lines_of(run, SkipLine)] == [Outcome.OVER_BUDGET]
+    assert run.ends[-1].reason == "the budget was reached; points not measured: 1"
 
 
 @pytest.mark.parametrize("verb", ["describe", "verify", "ceilings", "memory"])
@@ -64,3 +70,31 @@ def test_whatever_hangs_the_sweep_ends_within_its_budget(go, verb):
         assert record.outcome is Outcome.OVER_BUDGET
         assert record.predicted_s is None, "a prediction needs something to rest on"
         assert not run.finished
+
+
+def two_environments(folder, *, first=(), second=()):
+    """A sweep of 2 s whose sides start in environments of their own, with these faults."""
+    scripts = [
+        write_script(folder, Orders(laws=FAST, faults=faults), name=name)
+        for name, faults in (("first", first), ("second", second))
+    ]
+    return SweepRequest(
+        make_scenario(device="fake", lengths=[64, 128, 256, 512], rounds=2, budget="2s"),
+        out=folder / "run",
+        pythons={"hyena:fft": str(scripts[0].path), "flash:sdpa": str(scripts[1].path)},
+    )
+
+
+def test_a_worker_that_never_starts_costs_its_side_and_not_more_than_the_budget(tmp_path):
+    begun_s = time.monotonic()
+    run = sweep(two_environments(tmp_path, second=({"verb": "hello", "kind": "hang"},)), Told())
+    assert time.monotonic() - begun_s < 1.2 * 2 + 1
+    assert {r.outcome for r in run.records if r.point.operator == "flash"} == {Outcome.OVER_BUDGET}
+    assert run.ends[-1].reason.startswith("the budget was reached; ")
+
+
+def test_a_first_worker_that_never_starts_is_an_error_within_the_budget(tmp_path):
+    begun_s = time.monotonic()
+    with pytest.raises(WorkerError, match="a worker did not start: no answer within 2 s"):
+        sweep(two_environments(tmp_path, first=({"verb": "hello", "kind": "hang"},)), Told())
+    assert time.monotonic() - begun_s < 1.2 * 2 + 1
