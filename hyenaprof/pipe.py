@@ -28,6 +28,8 @@ class VisitRules(OnDisk):
     """Samples taken even past the window, unless one alone is longer than it."""
     cache: Literal["cold", "hot"] = "cold"
     cuda_graph: bool = False
+    energy_window_s: float = 0.0
+    """Seconds of calls in a row whose energy is read where that of the samples cannot be; 0: none."""
     warm_calls: bool = True
     """False where a sample is known to be long and this run has warmed the point up before."""
 
@@ -57,6 +59,8 @@ class HelloAnswer(OnDisk):
     available_bytes: int
     """Memory that a point may take, the safety margin of 2 GiB already off."""
     threads: int
+    counts_energy: bool = False
+    """Whether the device has an energy counter."""
     warnings: tuple[str, ...] = ()
 
 

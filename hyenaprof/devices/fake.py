@@ -32,6 +32,7 @@ class Rate(OnDisk):
     flops_per_s: float = Field(default=2e12, gt=0)
     bytes_per_s: float = Field(default=1e12, gt=0)
     launch_s: float = Field(default=20e-6, ge=0)
+    power_w: float = Field(default=100.0, gt=0)
 
 
 class Fault(OnDisk):
@@ -56,6 +57,8 @@ class Knobs(OnDisk):
     """By operator (`hyena`) or implementation (`hyena:fft`, which goes first)."""
     faults: dict[str, Fault] = Field(default={})
     """Likewise."""
+    energy_counter: bool = False
+    """Whether the device counts energy: the power of whatever runs, times its virtual seconds."""
     name: str = "fake"
     """The machine's name in the fingerprint, to make another machine of it."""
 
@@ -74,6 +77,8 @@ def _of(table: dict[str, _Set], point: Point | None) -> _Set | None:
 class _Clock:
     now_ns: int = 0
     """Whole nanoseconds, so that a difference does not depend on how late it is."""
+    energy_j: float = 0.0
+    """Joules spent so far."""
 
 
 class _VirtualTimer(Timer):
@@ -99,6 +104,7 @@ class FakeStep:
     step: Step
     clock: _Clock
     typical_s: float
+    power_w: float
     noise: float
     random: random.Random
     point: Point | None
@@ -110,7 +116,9 @@ class FakeStep:
         if not self.ran:
             self.step()
             self.ran = True
-        self.clock.now_ns += round(1e9 * self.typical_s * math.exp(self.random.gauss(0.0, self.noise)))
+        lasted_s = self.typical_s * math.exp(self.random.gauss(0.0, self.noise))
+        self.clock.now_ns += round(1e9 * lasted_s)
+        self.clock.energy_j += self.power_w * lasted_s
 
 
 class Fake(Device):
@@ -154,6 +162,7 @@ class Fake(Device):
             step=step,
             clock=self._clock,
             typical_s=self.typical_s(point, cost) * math.exp(drift + process),
+            power_w=(_of(self.knobs.rates, point) or Rate()).power_w,
             noise=self.knobs.noise,
             random=self._random("samples", round_index, key),
             point=point,
@@ -199,6 +208,10 @@ class Fake(Device):
     def describe(self) -> dict[str, FactValue]:
         """A machine that is none."""
         return {"cpu": self.knobs.name, "memory_gib": round(self.knobs.memory_bytes / _GIB)}
+
+    def energy_j(self) -> float | None:
+        """Joules spent so far, where the knob `energy_counter` gives it a counter."""
+        return self._clock.energy_j if self.knobs.energy_counter else None
 
     def state(self) -> DeviceState:
         """A clock that never moves."""

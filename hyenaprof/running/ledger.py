@@ -62,6 +62,10 @@ class Ledger:
         """Good visits of a point."""
         return tuple(v for v in self._visits.get(point.id, {}).values() if v.outcome is Outcome.OK)
 
+    def energies(self, point: Point) -> int:
+        """Good visits of a point that told its energy."""
+        return sum(visit.energy_j is not None for visit in self.visits(point))
+
     def visited(self) -> tuple[Point, ...]:
         """Points that a visit of stands in the journal, good or bad."""
         return tuple(next(iter(visits.values())).point for visits in self._visits.values())
@@ -141,8 +145,8 @@ class Ledger:
 
 
 def visit_wall_s(call_s: float, rules: VisitRules, *, first: bool) -> float:
-    """Seconds a visit will take: warm-up and samples, and in a point's first visit the memory pass and the check."""
+    """Seconds a visit will take: warm-up, samples, energy, and in a point's first visit the memory pass and the check."""
     warm_ups = 1.0 if call_s > rules.window_s else 4.0
     samples_s = call_s if call_s > rules.window_s else max(rules.window_s, call_s * rules.floor_samples)
     extra = 3.5 if first else 0.0
-    return samples_s + call_s * (warm_ups + extra) + 0.1
+    return samples_s + call_s * (warm_ups + extra) + rules.energy_window_s + 0.1

@@ -50,6 +50,9 @@ from hyenaprof.units import format_bytes, format_duration
 
 LONGEST_WARMED_S = 5.0
 """Longer calls are warmed up once a run, by the memory pass before their first visit, and memory is made present."""
+ENERGY_WINDOW_S = 1.0
+ENERGY_VISITS = 5
+"""Visits of a point in which energy is read by calls of their own; what the samples themselves tell is always kept."""
 GRACE = 1.15
 """A session may pass its budget by this factor to end the visit under way; then it is killed."""
 LEAST_PATIENCE_S = 0.2
@@ -122,7 +125,10 @@ class Session:
         self.dtypes = dtypes_on(self.device, scenario)
         self.precision = scenario.precision_on(self.device)
         self.rules = VisitRules(
-            precision=self.precision, cache=scenario.protocol.cache, cuda_graph=scenario.protocol.cuda_graph
+            precision=self.precision,
+            cache=scenario.protocol.cache,
+            cuda_graph=scenario.protocol.cuda_graph,
+            energy_window_s=ENERGY_WINDOW_S if hello.counts_energy else 0.0,
         )
 
     def _first_hello(self, side: Side) -> HelloAnswer:
@@ -316,7 +322,7 @@ class Session:
             if first:
                 self._before_first(worker, iteration, points, point_limit_s)
                 worker = self.worker(iteration.side)
-            rules = self.rules.model_copy(update={"warm_calls": self._warms_up(iteration)})
+            rules = self._rules_of(iteration)
             answer = worker.ask(
                 Measure(points=points, round=round_, order=order, rules=rules, ceilings=self.ceilings),
                 MeasureAnswer,
@@ -349,9 +355,14 @@ class Session:
             self._warned.add(kind)
             self.display.warn(f"{where}: {warning}")
 
-    def _warms_up(self, iteration: Iteration) -> bool:
-        """A call of some seconds is warmed up in every visit: in a fresh process its first call takes up to twice as long."""
-        return self.ledger.call_s(iteration) <= LONGEST_WARMED_S
+    def _rules_of(self, iteration: Iteration) -> VisitRules:
+        """The rules of the iteration's next visit.
+
+        A call of some seconds is warmed up in every visit: in a fresh process its first call takes up to twice as long.
+        """
+        energy_s = self.rules.energy_window_s * (self.ledger.energies(iteration.call_point) < ENERGY_VISITS)
+        warms_up = self.ledger.call_s(iteration) <= LONGEST_WARMED_S
+        return self.rules.model_copy(update={"warm_calls": warms_up, "energy_window_s": energy_s})
 
     def _before_first(self, worker: Worker, iteration: Iteration, points: tuple[Point, ...], limit_s: float) -> None:
         """Peak memory and costs, before a point's first visit."""

@@ -16,6 +16,7 @@ from hyenaprof.model import DeviceState, Outcome, Phase, Point, Visit
 from hyenaprof.operators.base import Operator
 from hyenaprof.pipe import VisitRules
 from hyenaprof.worker.contention import contention
+from hyenaprof.worker.energy import of_calls_in_a_row, of_samples
 from hyenaprof.worker.iteration import Iteration, assemble, check_phase, enacted, inputs_of, launcher_of, prepare
 from hyenaprof.worker.leaks import held_bytes, leaking
 from hyenaprof.worker.samples import Sample, Samples
@@ -165,17 +166,27 @@ def _sampled(bench: _Bench, phases: Sequence[Phase], report: Report) -> Samples 
     """Samples until enough, with what surrounded them; None where the first one showed that the call is not warm."""
     device = bench.device
     state, held = device.state(), held_bytes(device)
-    before, joules, started = device.load(), device.energy_j(), time.perf_counter()
+    before, started = device.load(), time.perf_counter()
+    joules, began_s = device.energy_j(), device.now_s()
     samples = Samples(started_at=time.time())
     if not _collect(samples, bench, phases, report):
         return None
     samples.state = _through(state, device.state())
     device.synchronize()
     elapsed_s = time.perf_counter() - started
-    samples.energy_j = _energy_per_call(samples, joules, device.energy_j(), elapsed_s)
+    taken_s = [sample.total_s for sample in samples.taken]
+    samples.energy_j = of_samples(joules, device.energy_j(), taken_s=taken_s, elapsed_s=device.now_s() - began_s)
     _account(samples, before, device, elapsed_s)
     samples.warnings += _launch_bound(samples, bench.launched_s)
     samples.warnings += leaking(held, held_bytes(device), calls=len(samples.taken))
+    if samples.energy_j is None and bench.rules.energy_window_s:
+        samples.energy_j = of_calls_in_a_row(
+            bench.iteration,
+            bench.steps,
+            device,
+            typical_s=max(samples.typical_s, bench.launched_s or 0.0),
+            window_s=bench.rules.energy_window_s,
+        )
     return samples
 
 
@@ -290,15 +301,6 @@ def _launch_bound(samples: Samples, launched_s: float | None) -> tuple[str, ...]
     if launched_s is None or launched_s <= samples.typical_s:
         return ()
     return ("launch_bound: the host takes longer to launch this than the device to run it",)
-
-
-def _energy_per_call(samples: Samples, before_j: float | None, after_j: float | None, elapsed_s: float) -> float | None:
-    """Joules per call, None unless the samples filled a window of a second almost wholly: the counter ticks slowly."""
-    if before_j is None or after_j is None or elapsed_s < 1.0:
-        return None
-    if sum(sample.total_s for sample in samples.taken) < 0.9 * elapsed_s:
-        return None
-    return (after_j - before_j) / len(samples.taken)
 
 
 @contextmanager

@@ -99,6 +99,7 @@ class Session:
             device_kind=self.device.kind,
             available_bytes=self.device.available_bytes(),
             threads=torch.get_num_threads(),
+            counts_energy=self.device.energy_j() is not None,
             warnings=self.device.warnings(),
         )
 

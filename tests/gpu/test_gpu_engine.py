@@ -122,6 +122,16 @@ def test_energy_agrees_with_power_times_time(device):
     assert samples.energy_j == pytest.approx(samples.state.power_w * samples.typical_s, rel=0.2)
 
 
+def test_energy_of_short_calls_is_read_over_calls_in_a_row(device):
+    a = torch.randn(4096, 4096, device="cuda", dtype=torch.bfloat16)
+    rules = VisitRules(window_s=0.2, energy_window_s=2.0, cache="hot")
+    samples = time_callable(lambda t: t @ a, (a,), device, rules)
+    if samples.energy_j is None:
+        pytest.skip("this GPU has no energy counter")
+    cap_w = device.describe()["power_cap_w"]
+    assert 0.1 * cap_w < samples.energy_j / samples.typical_s < 1.2 * cap_w
+
+
 def test_energy_of_a_short_window_is_not_measurable(device):
     one = torch.zeros(1, device="cuda")
     assert time_callable(lambda t: t.add_(1), (one,), device, RULES).energy_j is None

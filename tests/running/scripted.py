@@ -53,7 +53,7 @@ def visit(point, body):
     return {{
         "kind": "visit", "point": point, "round": body["round"], "order": body["order"], "outcome": "ok",
         "latency_s": [call_s(point) * wobble * factor for factor in (1.0, 1.0005, 0.9995)],
-        "started_at": time.time(), "fingerprint_id": FINGERPRINT,
+        "started_at": time.time(), "fingerprint_id": FINGERPRINT, "energy_j": SETTINGS["energy_j"],
     }}
 
 def answer(body):
@@ -163,6 +163,7 @@ class Orders:
         faults: What goes wrong: `verb`, `kind` and whatever the kind needs; the first that fits is carried out.
         errors: What verification finds, by operator.
         need_bytes_per_token: Analytic need by operator.
+        energy_j: Joules per call of every visit.
         cautions: What is said of every point that is described.
         hello: Fields of the first answer that differ.
         default_laws: Laws under glibc's own allocator setting, with a fingerprint that tells so; the same unless given.
@@ -172,6 +173,7 @@ class Orders:
     faults: tuple[dict[str, Any], ...] = ()
     errors: dict[str, float] = field(default_factory=dict)
     need_bytes_per_token: dict[str, int] = field(default_factory=dict)
+    energy_j: float | None = None
     cautions: tuple[str, ...] = ()
     hello: dict[str, Any] = field(default_factory=dict)
     default_laws: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -201,6 +203,7 @@ def write_script(folder: Path, orders: Orders | None = None, *, name: str = "wor
             "errors": carried.errors,
             "need_bytes_per_token": carried.need_bytes_per_token,
             "under_default": _under_default(carried, hello),
+            "energy_j": carried.energy_j,
             "cautions": carried.cautions,
         }
     )

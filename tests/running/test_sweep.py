@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from scripted import Orders
 from sweeps import FAST, PHASES, keys_of, lines_of
 
@@ -104,3 +105,13 @@ def test_what_will_take_long_is_said_once_and_before_anything_of_it_is_asked_for
     assert [note for note in told.notes if "slow type" in note] == [f"warning: hyena:fft: {caution}"]
     verifying = next(place for place, note in enumerate(told.notes) if note.startswith("verifying "))
     assert told.notes.index(f"warning: hyena:fft: {caution}") < verifying
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_energy_is_asked_for_in_the_first_five_rounds_where_the_device_counts_it(go, counts):
+    energy_j = 0.25 if counts else None
+    orders = Orders(laws=FAST, hello={"counts_energy": counts}, energy_j=energy_j)
+    run, _, script = go(orders, phases="forward", lengths=[1024], rounds=7, budget="1h")
+    asked = {body["round"] for body in script.asked("measure") if body["rules"]["energy_window_s"] == 1.0}
+    assert asked == (set(range(5)) if counts else set())
+    assert {visit.energy_j for visit in lines_of(run, Visit)} == {energy_j}
