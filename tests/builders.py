@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -295,3 +296,9 @@ def make_run(
 def with_warnings(record: Record, *warnings: str) -> Record:
     """The same record, its visits flagged."""
     return replace(record, visits=tuple(v.model_copy(update={"warnings": warnings}) for v in record.visits))
+
+
+def with_energy(record: Record, *energies_j: float) -> Record:
+    """The same record, each of its visits with the joules of a call, in turn."""
+    visits = zip(record.visits, itertools.cycle(energies_j), strict=False)
+    return replace(record, visits=tuple(visit.model_copy(update={"energy_j": joules}) for visit, joules in visits))

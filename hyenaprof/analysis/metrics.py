@@ -75,7 +75,8 @@ def _bytes(record: Record) -> float | None:
     return record.cost.bytes if record.cost else None
 
 
-def _energy_j(record: Record) -> float | None:
+def energy_j_of(record: Record) -> float | None:
+    """Median over visits of a call's joules; None where no visit could tell them."""
     known = [energy_j for visit in record.visits if (energy_j := energy_of(visit)) is not None]
     return statistics.median(known) if known and record.outcome is Outcome.OK else None
 
@@ -89,20 +90,25 @@ def _show_per_token(show: Callable[[float | None], str]) -> Callable[[float | No
 
 
 METRICS: dict[str, Metric] = {
-    "latency": Metric("time", "s", "lower", latency_of, format_latency, "median over visits"),
+    "median_s": Metric("time", "s", "lower", latency_of, format_latency, "median of visit medians"),
     "tokens_per_s": Metric(
         "tokens/s", "token/s", "higher", _over_latency(tokens_of), _show_rate("token"), "batch x length over the time"
     ),
     "flops_per_s": Metric(
-        "FLOP rate", "FLOP/s", "higher", _over_latency(_flops), _show_rate("FLOP"), "analytic FLOPs over the time"
+        "rate", "FLOP/s", "higher", _over_latency(_flops), _show_rate("FLOP"), "analytic FLOPs over the time"
     ),
     "bytes_per_s": Metric(
         "bandwidth", "B/s", "higher", _over_latency(_bytes), _show_rate("B"), "least bytes moved, over the time"
     ),
-    "peak_memory": Metric(
-        "peak memory", "B", "lower", _peak_bytes, format_bytes, "peak of a separate pass, less inputs and weights"
+    "peak_memory_bytes": Metric(
+        "peak memory",
+        "B",
+        "lower",
+        _peak_bytes,
+        format_bytes,
+        "peak of allocated bytes in a separate pass, less inputs and weights",
     ),
-    "bytes_per_token": Metric(
+    "peak_memory_bytes_per_token": Metric(
         "memory/token",
         "B/token",
         "lower",
@@ -110,12 +116,21 @@ METRICS: dict[str, Metric] = {
         _show_per_token(format_bytes),
         "peak memory over batch x length",
     ),
-    "energy_per_token": Metric(
+    "energy_j": Metric(
+        "energy",
+        "J",
+        "lower",
+        energy_j_of,
+        format_energy,
+        "joules of one call by the device's counter, median over visits",
+    ),
+    "energy_j_per_token": Metric(
         "energy/token",
         "J/token",
         "lower",
-        _per_token(_energy_j),
+        _per_token(energy_j_of),
         _show_per_token(format_energy),
         "joules of a call over batch x length",
     ),
 }
+"""By the name of the metric's column in a table, with its unit. Reports and frames read every such number from here."""

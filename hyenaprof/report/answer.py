@@ -15,6 +15,8 @@ from hyenaprof.report.words import SCOPE_SHORT, ratio_interval
 from hyenaprof.units import UNKNOWN, format_length
 
 NOTHING_TO_COMPARE = "No two operators were measured in the same setting, so there is no crossover to report."
+ANSWERED: tuple[Metric, ...] = ("latency", "energy")
+"""Peak memory, which takes no rounds, has a section of its own."""
 MAP_PLACES = 6
 """Settings that are drawn; more are in the table alone."""
 
@@ -25,10 +27,16 @@ def answer(findings: Findings) -> Section:
     return Section(
         title="Answer",
         anchor="answer",
-        paragraphs=tuple(sentences(findings)) or (NOTHING_TO_COMPARE,),
+        paragraphs=answers(findings),
         figures=tuple(maps),
-        tables=(crossover_table(findings),) if findings.crossovers() else (),
+        tables=tuple(crossover_table(findings, metric) for metric in ANSWERED if findings.crossovers(metric)),
     )
+
+
+def answers(findings: Findings) -> tuple[str, ...]:
+    """The sentences on time, and on energy where it was measured; that there is nothing to compare, where there is not."""
+    said = [text for metric in ANSWERED for text in sentences(findings, metric)]
+    return tuple(said) or (NOTHING_TO_COMPARE,)
 
 
 def sentences(findings: Findings, metric: Metric = "latency") -> list[str]:
@@ -164,7 +172,8 @@ def crossover_table(findings: Findings, metric: Metric = "latency") -> Table:
     return Table(
         (("Setting", *header) if several else header),
         rows,
-        caption="Lengths in tokens. The sign bracket assumes nothing: last length with one side significantly ahead, first "
+        caption=("Energy of one call. " if metric == "energy" else "")
+        + "Lengths in tokens. The sign bracket assumes nothing: last length with one side significantly ahead, first "
         "with the other. Leads: who does after the crossover, or throughout.",
     )
 

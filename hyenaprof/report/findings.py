@@ -9,11 +9,12 @@ from typing import Literal
 
 from hyenaprof.analysis import crossover as crossovers
 from hyenaprof.analysis import stats
+from hyenaprof.analysis.metrics import energy_j_of
 from hyenaprof.model import Comparison, Crossover, Curve, DType, Outcome, Phase, Record, Scope, Summary
 from hyenaprof.records.store import Run
 from hyenaprof.report.words import device_name
 
-Metric = Literal["latency", "peak_memory"]
+Metric = Literal["latency", "peak_memory", "energy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,14 @@ class Panel:
     findings: tuple[Finding, ...]
     latency: tuple[Crossover, ...]
     memory: tuple[Crossover, ...]
+    energy: tuple[Crossover, ...]
+    """Empty where no energy was measured."""
     operators: tuple[str, ...]
     """The scenario's, in its order."""
+
+    def crossovers(self, metric: Metric) -> tuple[Crossover, ...]:
+        """Those in one metric."""
+        return {"latency": self.latency, "peak_memory": self.memory, "energy": self.energy}[metric]
 
     def curves(self) -> Iterator[tuple[Curve, tuple[Finding, ...]]]:
         """Each curve with its findings by length, operators in the scenario's order."""
@@ -112,8 +119,13 @@ class Findings:
             sides = [places.get(c.operator, len(places)) for c in (crossover.challenger, crossover.incumbent)]
             return (sorted(sides), crossover.challenger.label, crossover.incumbent.label, panel.number)
 
-        held = ((panel, x) for panel in self.panels for x in (panel.latency if metric == "latency" else panel.memory))
+        held = ((panel, x) for panel in self.panels for x in panel.crossovers(metric))
         return tuple(sorted(held, key=rank))
+
+    @property
+    def has_energy(self) -> bool:
+        """Whether any point's energy was measured."""
+        return any(energy_j_of(finding.record) is not None for finding in self.points)
 
     @property
     def places(self) -> tuple[tuple[Panel, ...], ...]:
@@ -194,5 +206,6 @@ def _panel(setting: Setting, number: int, held: list[Finding], operators: tuple[
         findings=tuple(held),
         latency=tuple(crossovers.find_all(records)),
         memory=tuple(crossovers.find_all(records, metric="peak_memory")),
+        energy=tuple(crossovers.find_all(records, metric="energy")) if any(map(energy_j_of, records)) else (),
         operators=operators,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from hyenaprof.analysis.metrics import METRICS
 from hyenaprof.records.store import Run
 from hyenaprof.report.findings import Finding, find
 from hyenaprof.report.words import finite
@@ -40,7 +41,7 @@ COLUMNS: dict[str, Column] = {
     "fingerprint_id": Column("string", "what the numbers belong to"),
     "outcome": Column("string", "ok, or why there is no number"),
     "reason": Column("string", "the outcome's reason in words"),
-    "median_s": Column("float64", "median of visit medians, seconds"),
+    "median_s": Column("float64", f"{METRICS['median_s'].source}, seconds"),
     "low_s": Column("float64", "lower end of its 95 % interval, seconds"),
     "high_s": Column("float64", "upper end of its 95 % interval, seconds"),
     "visits": Column("int64", "visits behind the median"),
@@ -54,9 +55,7 @@ COLUMNS: dict[str, Column] = {
     "flops": Column("float64", "algorithmic FLOPs of one call, multiply and add counted as two"),
     "bytes": Column("float64", "least bytes moved by one call, fully fused"),
     "flops_paper": Column("float64", "FLOPs by the operator's paper's own formula"),
-    "flops_per_s": Column("float64", "flops over median_s"),
-    "bytes_per_s": Column("float64", "bytes over median_s"),
-    "peak_memory_bytes": Column("float64", "peak of allocated bytes less inputs and weights"),
+    **{name: Column("float64", metric.source) for name, metric in METRICS.items() if name != "median_s"},
     "warnings": Column("string", "warnings of all visits, joined by semicolons"),
 }
 """Every column, in order; what is not known is missing: NA in text and flags, NaN in numbers."""
@@ -91,7 +90,7 @@ def _row(finding: Finding) -> dict[str, Value]:
         "predicted_s": finite(finding.predicted_s),
         "inferred": record.inferred,
         **_work(finding),
-        "peak_memory_bytes": record.memory.peak_bytes if record.memory else None,
+        **{name: finite(metric.value(record)) for name, metric in METRICS.items()},
         "warnings": "; ".join(record.warnings),
     }
 
@@ -120,7 +119,6 @@ def _time(finding: Finding) -> dict[str, Value]:
     if summary is None:
         return {"visits": len(finding.record.visits), "samples": 0}
     return {
-        "median_s": finite(summary.median_s),
         "low_s": finite(summary.low_s),
         "high_s": finite(summary.high_s),
         "visits": summary.visits,
@@ -136,11 +134,8 @@ def _work(finding: Finding) -> dict[str, Value]:
     cost = finding.record.cost
     if cost is None:
         return {}
-    median_s = finite(finding.summary.median_s) if finding.summary else None
     return {
         "flops": cost.flops,
         "bytes": cost.bytes,
         "flops_paper": cost.flops_paper,
-        "flops_per_s": cost.flops / median_s if median_s else None,
-        "bytes_per_s": cost.bytes / median_s if median_s else None,
     }

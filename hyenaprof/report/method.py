@@ -36,6 +36,11 @@ _FAILURE = (
 SWEEP = ("sweep", "scenario.yaml")
 """What asks for a run whose journal does not name its command: those of before it did were sweeps."""
 HOW = (_CLOCK, _INTERVAL, _FAILURE)
+MEASURED_ENERGY = (
+    "joules of one call by the device's counter, over the samples where they fill a second, else over a second of untimed "
+    "calls in a row; median over visits"
+)
+NO_ENERGY = "not measurable: the device has no energy counter that could be read"
 CLOCK_WORDS = {
     "perf_counter": "perf_counter: the wall clock",
     "process_time": "process_time: CPU seconds of the process, since it has one thread; what others took is left out",
@@ -57,6 +62,7 @@ def method(findings: Findings) -> Section:
         ("Precision asked", ", ".join(_precisions(findings)) or UNKNOWN),
         ("Budget", format_duration(run.scenario.budget)),
         *_protocol(findings),
+        ("Energy", MEASURED_ENERGY if findings.has_energy else NO_ENERGY),
         ("Seed", str(run.scenario.seed)),
         ("Finished", "yes" if run.finished else "no: resume it with the same command"),
     )

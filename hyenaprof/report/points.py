@@ -7,23 +7,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hyenaprof.analysis.metrics import METRICS
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Cell, Outcome, Record, Section, Table
 from hyenaprof.report.findings import Finding, Findings, setting_of
 from hyenaprof.report.words import brief, finite, grouped, latency_interval
 from hyenaprof.units import (
     UNKNOWN,
-    format_bytes,
     format_count,
     format_latency,
     format_length,
     format_percent,
-    format_rate,
 )
 
 STRIP_SAMPLES = 32
 STRIP_LEVELS = 64
-HEADER = (
+COLUMNS = (
     "Operator",
     "Phase",
     "L",
@@ -33,6 +32,7 @@ HEADER = (
     "Half-width",
     "Samples",
     "Peak memory",
+    "Energy",
     "Notes",
     "Spread within",
     "Spread between",
@@ -40,16 +40,15 @@ HEADER = (
     "Work",
     "Work (paper)",
 )
+"""In order; a setting stands before them where there are several, and energy only where any was measured."""
 
 
 def points(findings: Findings) -> Section:
     """One row a point: measured, failed or left out."""
     several = len(findings.places) > 1
-    rows = tuple(
-        (*((Cell(_place(findings, finding)),) if several else ()), *_row(findings, finding))
-        for finding in findings.points
-    )
-    header = ("Setting", *HEADER) if several else HEADER
+    shown = tuple(name for name in COLUMNS if name != "Energy" or findings.has_energy)
+    header = ("Setting", *shown) if several else shown
+    rows = tuple(tuple(_row(findings, finding)[name] for name in header) for finding in findings.points)
     filters = tuple(name for name in ("Setting", "Operator", "Phase", "Outcome") if name in header)
     return Section(
         title="Every point",
@@ -60,7 +59,7 @@ def points(findings: Findings) -> Section:
                 header,
                 rows,
                 caption="Spread: relative standard deviation of samples within a process (median over visits) and of visit "
-                "medians between processes. Rate: work over median. Samples: up to 32 of all samples, in order, on a "
+                "medians between processes. Rate: work over median. Energy: of one call, median over visits. Samples: up to 32 of all samples, in order, on a "
                 "logarithmic scale from the row's fastest to its slowest.",
                 interactive=True,
                 filters=filters,
@@ -88,29 +87,39 @@ def _place(findings: Findings, finding: Finding) -> str:
     return place if len(machines) < 2 else f"{place}, {findings.machine(setting_of(finding))}"
 
 
-def _row(findings: Findings, finding: Finding) -> tuple[Cell, ...]:
+def _row(findings: Findings, finding: Finding) -> dict[str, Cell]:
     record, summary = finding.record, finding.summary
     point, cost = record.point, record.cost
-    median_s = finite(summary.median_s) if summary else None
-    rate = cost.flops / median_s if cost and median_s else None
-    peak = record.memory.peak_bytes if record.memory else None
-    return (
-        Cell(findings.names[point.label]),
-        Cell(str(point.phase)),
-        Cell(format_length(finding.length), sort=finding.length),
-        Cell(OUTCOME_WORDS[record.outcome], tone="" if record.outcome is Outcome.OK else "bad"),
-        _number(median_s, latency_interval(summary) if summary else UNKNOWN),
-        _number(summary.visits if summary else None, str(summary.visits) if summary else UNKNOWN),
-        _fraction(summary.precision if summary else None),
-        Cell("", strip=strip_of(record)),
-        _number(peak, format_bytes(peak)),
-        Cell("; ".join(notes(finding)), tone="warn" if summary and (summary.unstable or record.warnings) else ""),
-        _fraction(summary.within_spread if summary else None),
-        _fraction(summary.between_spread if summary else None),
-        _number(rate, format_rate(rate, "FLOP")),
-        _number(cost.flops if cost else None, format_count(cost.flops if cost else None, "FLOP")),
-        _number(cost.flops_paper if cost else None, format_count(cost.flops_paper if cost else None, "FLOP")),
-    )
+    return {
+        "Setting": Cell(_place(findings, finding)),
+        "Operator": Cell(findings.names[point.label]),
+        "Phase": Cell(str(point.phase)),
+        "L": Cell(format_length(finding.length), sort=finding.length),
+        "Outcome": Cell(OUTCOME_WORDS[record.outcome], tone="" if record.outcome is Outcome.OK else "bad"),
+        "Median [95 %]": _number(
+            summary.median_s if summary else None, latency_interval(summary) if summary else UNKNOWN
+        ),
+        "Visits": _number(summary.visits if summary else None, str(summary.visits) if summary else UNKNOWN),
+        "Half-width": _fraction(summary.precision if summary else None),
+        "Samples": Cell("", strip=strip_of(record)),
+        "Peak memory": _metric("peak_memory_bytes", record),
+        "Energy": _metric("energy_j", record),
+        "Notes": Cell(
+            "; ".join(notes(finding)), tone="warn" if summary and (summary.unstable or record.warnings) else ""
+        ),
+        "Spread within": _fraction(summary.within_spread if summary else None),
+        "Spread between": _fraction(summary.between_spread if summary else None),
+        "Rate": _metric("flops_per_s", record),
+        "Work": _number(cost.flops if cost else None, format_count(cost.flops if cost else None, "FLOP")),
+        "Work (paper)": _number(
+            cost.flops_paper if cost else None, format_count(cost.flops_paper if cost else None, "FLOP")
+        ),
+    }
+
+
+def _metric(name: str, record: Record) -> Cell:
+    value = METRICS[name].value(record)
+    return _number(value, METRICS[name].show(value))
 
 
 def _number(value: float | None, text: str) -> Cell:

@@ -11,15 +11,16 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from hyenaprof.analysis.metrics import METRICS
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Curve, Outcome
 from hyenaprof.records.store import Run
 from hyenaprof.report import allocators
-from hyenaprof.report.answer import NOTHING_TO_COMPARE, pair_name, sentences
+from hyenaprof.report.answer import answers, pair_name
 from hyenaprof.report.findings import Finding, Findings, Panel, find
 from hyenaprof.report.growth import outlooks
 from hyenaprof.report.words import begun, grouped, latency_bounds, latency_interval, ratio_interval
-from hyenaprof.units import UNKNOWN, format_bytes, format_latency, format_length
+from hyenaprof.units import UNKNOWN, format_latency, format_length
 
 AGAINST = "speed-up: over the fastest of those the row's operator challenges, from the same rounds"
 UNSTABLE = "* unstable: fewer than five visits, or the precision was not reached"
@@ -43,7 +44,7 @@ def _parts(findings: Findings) -> Iterator[RenderableType]:
     if any(finding.summary and finding.summary.unstable for finding in findings.points):
         yield Text(UNSTABLE, style="dim")
     yield Text("")
-    for line in sentences(findings) or [NOTHING_TO_COMPARE]:
+    for line in answers(findings):
         yield Text(line, style="bold")
     for line in outlooks(findings):
         yield Text(line, style="dim")
@@ -68,6 +69,8 @@ class Tables:
             words = f": {self.findings.place_words(panel.setting)}" if several else ""
             yield Text(f"\n{panel.setting.phase}{words}", style="bold")
             yield table if fits else _tall(self.findings, panel)
+            if self.findings.has_energy and not fits:
+                yield _energies(self.findings, panel)
 
 
 def _table(*headers: str) -> Table:
@@ -87,7 +90,8 @@ def _wide(findings: Findings, panel: Panel) -> Table:
     names = [findings.names[curve.label] for curve in curves]
     pairs = [pair_name(findings, crossover) for crossover in panel.latency]
     ratios = ["speed-up"] if len(pairs) == 1 else pairs
-    table = _table("L", *names, *ratios, *(f"memory {name}" for name in names))
+    joules = names if findings.has_energy else []
+    table = _table("L", *names, *ratios, *(f"memory {name}" for name in names), *(f"energy {name}" for name in joules))
     for length in panel.lengths:
         held = [cells.get((curve.label, length)) for curve in curves]
         table.add_row(
@@ -95,6 +99,7 @@ def _wide(findings: Findings, panel: Panel) -> Table:
             *(_median(finding) for finding in held),
             *(Text(ratio_interval(panel.comparison(crossover, length))) for crossover in panel.latency),
             *(Text(_memory(finding)) for finding in held),
+            *(Text(_energy(finding)) for finding in held if joules),
         )
     return table
 
@@ -112,7 +117,11 @@ def _star(finding: Finding) -> str:
 
 
 def _memory(finding: Finding | None) -> str:
-    return format_bytes(finding.record.memory.peak_bytes) if finding and finding.record.memory else UNKNOWN
+    return METRICS["peak_memory_bytes"].show(METRICS["peak_memory_bytes"].value(finding.record) if finding else None)
+
+
+def _energy(finding: Finding | None) -> str:
+    return METRICS["energy_j"].show(METRICS["energy_j"].value(finding.record) if finding else None)
 
 
 def _tall(findings: Findings, panel: Panel) -> Table:
@@ -129,6 +138,16 @@ def _tall(findings: Findings, panel: Panel) -> Table:
                     Text(_speedup(panel, curve, length)),
                     Text(_memory(finding)),
                 )
+    return table
+
+
+def _energies(findings: Findings, panel: Panel) -> Table:
+    """What the tall form has no room for."""
+    curves, cells = _cells(panel)
+    table = _table("L", *(f"energy {findings.names[curve.label]}" for curve in curves))
+    for length in panel.lengths:
+        energies = (Text(_energy(cells.get((curve.label, length)))) for curve in curves)
+        table.add_row(Text(format_length(length)), *energies)
     return table
 
 

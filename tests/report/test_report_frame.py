@@ -6,6 +6,7 @@ import builders
 import pandas as pd
 import pytest
 
+from hyenaprof.analysis.metrics import METRICS
 from hyenaprof.model import Outcome
 from hyenaprof.report.frame import COLUMNS, to_pandas, write_csv
 
@@ -54,3 +55,10 @@ def test_csv_reads_back_to_the_same_numbers(tmp_path: Path) -> None:
     assert list(read.columns) == list(COLUMNS)
     assert read["median_s"].to_list() == frame["median_s"].to_list()
     assert read["length"].to_list() == frame["length"].to_list()
+
+
+def test_every_metric_is_a_column_with_its_own_value() -> None:
+    record = builders.with_energy(builders.make_record(builders.make_point("hyena", 4096), 2e-3), 0.25)
+    row = to_pandas(builders.make_run([record])).iloc[0]
+    assert {name: row[name] for name in METRICS} == {name: metric.value(record) for name, metric in METRICS.items()}
+    assert row["energy_j"] == 0.25

@@ -37,3 +37,10 @@ def test_the_clock_is_named_and_said_in_words() -> None:
 
 def test_a_journal_that_names_no_clock_has_no_row_of_it() -> None:
     assert row_of(measured_under(), "Clock") is None
+
+
+def test_energy_is_said_to_be_measured_or_not_measurable() -> None:
+    run = builders.make_run(builders.make_records(lengths=(1024,), rounds=2))
+    assert (row_of(run, "Energy") or "").startswith("not measurable: the device has no energy counter")
+    counted = builders.make_run([builders.with_energy(record, 0.5) for record in run.records])
+    assert (row_of(counted, "Energy") or "").startswith("joules of one call by the device's counter, ")

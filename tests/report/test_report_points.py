@@ -5,7 +5,8 @@ import pytest
 
 from hyenaprof.model import Outcome, Phase, Section
 from hyenaprof.report.findings import find
-from hyenaprof.report.points import HEADER, points, quantise, strip_of
+from hyenaprof.report.points import points, quantise, strip_of
+from hyenaprof.units import UNKNOWN
 
 
 def section_of(*records: object) -> Section:
@@ -15,7 +16,7 @@ def section_of(*records: object) -> Section:
 def cells_of(section: Section, row: int = 0) -> dict[str, str]:
     return {
         name: cell if isinstance(cell, str) else cell.text
-        for name, cell in zip(HEADER, section.tables[0].rows[row], strict=True)
+        for name, cell in zip(section.tables[0].header, section.tables[0].rows[row], strict=True)
     }
 
 
@@ -29,6 +30,13 @@ def test_a_row_holds_known_numbers() -> None:
     assert cells["Work (paper)"] == "3.69 GFLOP"
     assert cells["Peak memory"] == "96 MiB"
     assert cells["Notes"] == ""
+
+
+def test_energy_is_a_column_only_where_any_was_measured() -> None:
+    measured, unmeasured = (builders.make_record(builders.make_point(name), rounds=3) for name in ("hyena", "flash"))
+    assert "Energy" not in section_of(measured, unmeasured).tables[0].header
+    section = section_of(builders.with_energy(measured, 0.2, 0.4, 0.3), unmeasured)
+    assert [cells_of(section, row)["Energy"] for row in (0, 1)] == ["300 mJ", UNKNOWN]
 
 
 def test_a_failed_row_has_dashes_and_never_a_zero() -> None:
@@ -54,7 +62,7 @@ def test_numbers_sort_by_their_value_and_unknown_ones_have_none() -> None:
         builders.make_record(builders.make_point("hyena", 1024), 1.5e-3),
         builders.make_failure(builders.make_point("flash", 1024)),
     ).tables[0]
-    column = HEADER.index("Median [95 %]")
+    column = table.header.index("Median [95 %]")
     sorts = [row[column].sort for row in table.rows if not isinstance(row[column], str)]
     assert sorts == [pytest.approx(1.5e-3), None]
 

@@ -107,3 +107,14 @@ def test_markup_in_a_journal_is_printed_as_it_is() -> None:
 
 def test_an_empty_run_says_that_there_is_nothing_to_compare() -> None:
     assert "No two operators were measured" in printed(builders.make_run([]), 80)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_energy_stands_beside_memory_where_it_was_measured(width: int) -> None:
+    plain = builders.make_run(builders.make_records(phases=(Phase.FORWARD,), noise=0.0, within_noise=0.0))
+    counted = replace(plain, records=tuple(builders.with_energy(record, 0.25) for record in plain.records))
+    assert "energy" not in printed(plain, width)
+    lines = printed(counted, width).splitlines()
+    assert any(line.split()[:1] == ["L"] and "energy" in line for line in lines)
+    assert sum(line.count("250 mJ") for line in lines) == 8
+    assert any(line.startswith("forward, energy: hyena and flash are practically equal") for line in lines)
