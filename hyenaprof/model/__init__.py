@@ -9,6 +9,7 @@ from __future__ import annotations
 from hyenaprof.model.lines import (
     LINES,
     SCHEMA_VERSION,
+    TOLERATED,
     CeilingsLine,
     CheckEntry,
     CheckLine,
@@ -58,6 +59,7 @@ from hyenaprof.model.results import (
 __all__ = [
     "LINES",
     "SCHEMA_VERSION",
+    "TOLERATED",
     "CeilingsLine",
     "Cell",
     "CheckEntry",

@@ -179,6 +179,12 @@ class ChoiceLine(JournalLine):
     fingerprint_id: str
 
 
+TOLERATED = 1.1
+"""A ceiling is the best of five: a number up to 10 % beyond it is still within what a quieter moment gives."""
+DISTURBED_LEAST = 0.5
+"""Ceilings that other processes disturbed: the fastest of five samples came down to half of what it is without them."""
+
+
 class CeilingsLine(JournalLine):
     """What the machine was measured to do at best."""
 
@@ -195,8 +201,13 @@ class CeilingsLine(JournalLine):
     spread: dict[str, float] = Field(default_factory=dict)
     """Relative spread of the five repetitions behind each figure."""
     warnings: tuple[str, ...] = ()
-    """What disturbed the measurement: figures are then too low to call anything implausible by."""
+    """What disturbed the measurement: figures are then too low to call little more than them implausible."""
     fingerprint_id: str
+
+    @property
+    def tolerated(self) -> float:
+        """Rates up to so many times these are believed."""
+        return TOLERATED / DISTURBED_LEAST if self.warnings else TOLERATED
 
 
 class EndLine(JournalLine):

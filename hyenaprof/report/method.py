@@ -62,12 +62,24 @@ def method(findings: Findings) -> Section:
         ("Precision asked", ", ".join(_precisions(findings)) or UNKNOWN),
         ("Budget", format_duration(run.scenario.budget)),
         *_protocol(findings),
+        ("Implausible", _implausible(findings)),
         ("Energy", MEASURED_ENERGY if findings.has_energy else NO_ENERGY),
         ("Seed", str(run.scenario.seed)),
         ("Finished", "yes" if run.finished else "no: resume it with the same command"),
     )
     warned = tuple(f"Warning: {warning}" for warning in run.warnings)
     return Section(title="Method", anchor="method", paragraphs=(*HOW, *warned), tables=(Table(("What", "How"), rows),))
+
+
+def _implausible(findings: Findings) -> str:
+    """Beyond which factor a rate is not believed, and why it is what it is."""
+    ceilings = findings.run.ceilings
+    if not ceilings:
+        return "nothing can be called so: no ceilings were measured"
+    factor = f"a rate beyond {ceilings[-1].tolerated:.3g} times the measured ceiling"
+    if not ceilings[-1].warnings:
+        return factor
+    return f"{factor}: twice what it is on a quiet machine, for other processes disturbed the ceilings"
 
 
 def _sizes(findings: Findings) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hyenaprof.devices.base import Device
-from hyenaprof.model import CeilingsLine, Cost, DType, Phase, Visit
+from hyenaprof.model import TOLERATED, CeilingsLine, Cost, DType, Phase, Visit
 from hyenaprof.operators.base import TORCH_DTYPES
 from hyenaprof.pipe import VisitRules
 from hyenaprof.units import format_rate
@@ -22,10 +22,6 @@ from hyenaprof.worker.iteration import Iteration
 from hyenaprof.worker.measure import take
 
 _REPETITIONS = 5
-TOLERATED = 1.1
-"""A ceiling is the best of five: a number up to 10 % beyond it is still within what a quieter moment gives."""
-TOLERATED_DISTURBED = 10.0
-"""Likewise of ceilings that other processes disturbed: they took the fastest of five samples down to a half."""
 _MIB = 1024**2
 _LAUNCHES = 100
 _Key = TypeVar("_Key", int, str)

@@ -34,7 +34,7 @@ from hyenaprof.pipe import (
     Verify,
     VerifyAnswer,
 )
-from hyenaprof.worker.ceilings import TOLERATED_DISTURBED, best_of, implausible, measure_ceilings
+from hyenaprof.worker.ceilings import best_of, implausible, measure_ceilings
 from hyenaprof.worker.fingerprint import Protocol, take_fingerprint
 from hyenaprof.worker.inspect import inspect
 from hyenaprof.worker.iteration import check_scope
@@ -134,21 +134,28 @@ class Session:
     def _judged(self, measured: Visit) -> Visit:
         """The visit, or the same as `implausible` where it exceeds the ceilings even when they are measured again.
 
-        Where the second measurement was disturbed, little can be said of less than ten times a ceiling: the visit then
-        carries a warning instead.
+        They are measured again up to three times while other processes disturb that. Where they always do, only what
+        is beyond twice a ceiling can be called implausible, and less than that carries a warning instead.
         """
         cost = _cost(measured.point)
         if self.ceilings is None or implausible(measured, cost, self.ceilings) is None:
             return measured
-        again = measure_ceilings(self._held(), quick=True, fingerprint_id=self.fingerprint_id)
-        self.ceilings = best_of(self.ceilings, again)
-        reason = implausible(measured, cost, self.ceilings)
-        if reason is None:
-            return measured
-        if again.warnings and implausible(measured, cost, self.ceilings, tolerated=TOLERATED_DISTURBED) is None:
+        for _ in range(_MEASURED_AGAIN):
+            again = measure_ceilings(self._held(), quick=True, fingerprint_id=self.fingerprint_id)
+            self.ceilings = best_of(self.ceilings, again)
+            reason = implausible(measured, cost, self.ceilings)
+            if reason is None:
+                return measured
+            if not again.warnings:
+                break
+        if implausible(measured, cost, self.ceilings, tolerated=self.ceilings.tolerated) is None:
             doubt = f"beyond the ceilings, which other processes disturbed: {reason}"
             return measured.model_copy(update={"warnings": (*measured.warnings, doubt)})
         return measured.model_copy(update={"outcome": Outcome.IMPLAUSIBLE, "reason": reason})
+
+
+_MEASURED_AGAIN = 3
+"""Times at most, about 3 s each."""
 
 
 def _operator(point: Point) -> Operator:

@@ -44,3 +44,12 @@ def test_energy_is_said_to_be_measured_or_not_measurable() -> None:
     assert (row_of(run, "Energy") or "").startswith("not measurable: the device has no energy counter")
     counted = builders.make_run([builders.with_energy(record, 0.5) for record in run.records])
     assert (row_of(counted, "Energy") or "").startswith("joules of one call by the device's counter, ")
+
+
+def test_it_says_beyond_which_factor_a_rate_is_not_believed() -> None:
+    run = builders.make_run(builders.make_records(lengths=(1024,), rounds=2))
+    assert row_of(run, "Implausible") == "a rate beyond 1.1 times the measured ceiling"
+    disturbed = run.ceilings[0].model_copy(update={"warnings": ("contended",)})
+    said = row_of(replace(run, ceilings=(*run.ceilings, disturbed)), "Implausible") or ""
+    assert said.startswith("a rate beyond 2.2 times the measured ceiling: twice ")
+    assert (row_of(replace(run, ceilings=()), "Implausible") or "").startswith("nothing can be called so")
