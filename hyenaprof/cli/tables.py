@@ -24,7 +24,7 @@ def implementation_list(statuses: Sequence[ImplementationStatus]) -> RenderableT
     lines: list[Text] = []
     for name in dict.fromkeys(status.operator for status in statuses):
         entry = entries[name]
-        lines.append(Text.assemble((name, "bold"), f"  {entry.family}, time grows as L^{entry.exponent:g}"))
+        lines.append(Text.assemble((name, "bold"), f"  {entry.family}, time grows as {entry.growth}"))
         lines.append(Text(f"    {entry.paper}", "dim"))
         for status in statuses:
             if status.operator == name:

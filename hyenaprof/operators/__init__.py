@@ -53,6 +53,7 @@ class OperatorEntry:
         install: The exact install line of each implementation that needs more than the package's own dependencies.
         bounds: What the options that are numbers may be; one that is not named here may be anything of its type.
         scopes: What can be timed of it.
+        law: The growth in full where it is more than a power of L, as `L log L`.
     """
 
     target: str
@@ -64,6 +65,12 @@ class OperatorEntry:
     install: Mapping[str, str] = field(default_factory=dict)
     bounds: Mapping[str, Bounds] = field(default_factory=dict)
     scopes: tuple[str, ...] = ("core", "layer")
+    law: str = ""
+
+    @property
+    def growth(self) -> str:
+        """How time grows: `L log L`, `L^2`."""
+        return self.law or f"L^{self.exponent:g}"
 
 
 # The build of flash-attn 2 imports torch and calls nvcc, so what it needs comes first and it sees the environment.
@@ -84,6 +91,7 @@ OPERATORS: dict[str, OperatorEntry] = {
         implementations=("fft", "flashfftconv", "subq", "fla"),
         family="long convolution",
         exponent=1.0,
+        law="L log L",
         paper="Poli et al. 2023, Hyena Hierarchy, arXiv:2302.10866",
         options={
             "order": 2,
