@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Literal
 
 Allocator = Literal["warm", "default"]
@@ -30,6 +31,19 @@ def worker_environment(allocator: Allocator, threads: int | None) -> dict[str, s
     if threads is not None:
         variables |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     return variables
+
+
+def importable(*, own: bool = True) -> dict[str, str]:
+    """This process's environment for a worker; an uninstalled checkout is made importable in it.
+
+    Args:
+        own: Whether the worker runs in this interpreter; into another one our site-packages never cross over.
+    """
+    environment = dict(os.environ)
+    home = Path(__file__).parents[1]
+    if own or home.name not in {"site-packages", "dist-packages"}:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH"))))
+    return environment
 
 
 def allocator_in_use() -> Literal["warm", "default", "custom"]:

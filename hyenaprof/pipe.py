@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from hyenaprof.model import CeilingsLine, CheckLine, Cost, Fingerprint, MemoryLine, OnDisk, Outcome, Point, Visit
+from hyenaprof.operators import OperatorEntry
 
 PIPE_VERSION = 1
 
@@ -61,6 +62,8 @@ class HelloAnswer(OnDisk):
     threads: int
     counts_energy: bool = False
     """Whether the device has an energy counter."""
+    entries: dict[str, OperatorEntry] = Field(default_factory=dict)
+    """Lines of the operators outside the table that were asked for."""
     warnings: tuple[str, ...] = ()
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 from hyenaprof.analysis.flips import Judged, judge
 from hyenaprof.analysis.location import Location
 from hyenaprof.analysis.refinement import more_rounds, next_lengths
+from hyenaprof.analysis.scaling import measured_exponents
 from hyenaprof.analysis.sentence import OUTCOME_WORDS, sentence, settings_apart, shared_names
 from hyenaprof.analysis.stats import LogRatio, comparison_of, energy_of, log_ratio, median_of
 from hyenaprof.model import Comparison, Crossover, CrossoverState, Curve, Outcome, Record, Visit
@@ -67,7 +68,7 @@ def find_all(
     Args:
         records: A run's records, in any order.
         metric: What the sides are compared in.
-        exponents: Growth exponents of operators outside the table.
+        exponents: Growth exponents of operators outside the table; as measured unless given.
 
     Returns:
         One for each pair, in the table's order of the challenger, then of the incumbent. Curves of several fingerprints
@@ -75,12 +76,14 @@ def find_all(
         under one protocol.
     """
     curves: dict[Curve, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
+    held = list(records)
+    known = measured_exponents(held) if exponents is None else exponents
+    for record in held:
         curves[record.point.curve][record.fingerprint_id].append(record)
     found = []
     for first, second in combinations(sorted(curves, key=_shown_order), 2):
         if first.setting == second.setting:
-            challenger, incumbent = challenger_first(first, second, exponents)
+            challenger, incumbent = challenger_first(first, second, known)
             for ours, theirs in _meetings(curves[challenger], curves[incumbent]):
                 found.append(find(ours, theirs, metric=metric))
     return found

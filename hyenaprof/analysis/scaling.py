@@ -14,7 +14,7 @@ from hyenaprof.analysis.location import CONFIDENCE, Location, Vector, t_quantile
 from hyenaprof.analysis.planning import nearest_length, predict_for_planning
 from hyenaprof.analysis.stats import median_of
 from hyenaprof.model import Curve, Outcome, Phase, Record
-from hyenaprof.operators import OPERATORS
+from hyenaprof.operators import OPERATORS, operator_table
 
 __all__ = [
     "Growth",
@@ -146,8 +146,9 @@ def measured_exponents(records: Iterable[Record]) -> dict[str, float]:
     An operator with several curves gets the exponent of the one measured at the most lengths.
     """
     grouped: dict[Curve, list[Record]] = defaultdict(list)
+    table = operator_table()
     for record in records:
-        if record.point.operator not in OPERATORS:
+        if record.point.operator not in table:
             grouped[record.point.curve].append(record)
     found: dict[str, tuple[int, float]] = {}
     for curve, held in grouped.items():

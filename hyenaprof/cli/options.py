@@ -27,7 +27,8 @@ Ops = Annotated[
     str | None,
     typer.Option(
         metavar="A,B",
-        help="Operators, as NAME or NAME:IMPLEMENTATION; a bare name is the fastest that verifies here.",
+        help="Operators, as NAME or NAME:IMPLEMENTATION; a bare name is the fastest that verifies here; "
+        "package.module:Class is one of your own.",
         rich_help_panel=PLAN,
     ),
 ]
@@ -157,7 +158,8 @@ def scenario_of(
         scenario_from({**raw, "operators": _PLACEHOLDER}, source=place, lines=lines)  # what else is wrong comes first
         raise ScenarioError("nothing to measure", hint="give --ops hyena,flash, or a scenario (`hyenaprof list`)")
     if source is None:
-        raw["name"] = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", str(name)) for name in raw["operators"])[:60]
+        names = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", str(name)) for name in raw["operators"])
+        raw["name"] = names.lstrip("._")[:60]
     raw["name"] = prefix + str(raw["name"]).removeprefix(prefix)  # a run's own page has it already
     return scenario_from(raw, source=place, lines=lines)
 
@@ -240,7 +242,7 @@ def _integer(name: str, text: str) -> int:
 def _operators(ops: str) -> Raw:
     operators: dict[str, Raw] = {}
     for entry in _split(ops):
-        name, _, implementation = entry.partition(":")
+        name, implementation = _side(entry)
         chosen = operators.setdefault(name, {"implementations": []})
         if implementation and implementation not in chosen["implementations"]:
             chosen["implementations"].append(implementation)
@@ -249,11 +251,22 @@ def _operators(ops: str) -> Raw:
     return operators
 
 
+def _side(entry: str) -> tuple[str, str]:
+    """Operator and implementation of `hyena:fft`, or of `package.module:Class:plain`; the latter empty where not named."""
+    from hyenaprof.records.outside import is_outside
+
+    name, _, rest = entry.partition(":")
+    if not is_outside(name):
+        return name, rest
+    class_name, _, implementation = rest.partition(":")
+    return f"{name}:{class_name}" if class_name else name, implementation
+
+
 def _set_option(raw: Raw, setting: str) -> None:
     from yaml import YAMLError, safe_load
 
     target, equals, value = setting.partition("=")
-    name, dot, option = target.partition(".")
+    name, dot, option = target.rpartition(".")
     if not (equals and dot and option):
         raise ScenarioError(f"--set {setting!r} is not OPERATOR.OPTION=VALUE", hint="write --set hyena.order=3")
     operators = raw.get("operators") or {}

@@ -251,7 +251,7 @@ def _class_at(target: str) -> type[Operator]:
     module_name, _, class_name = target.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name, None)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise OperatorError(f"{target} cannot be imported: {error}", hint="write package.module:Class") from error
     if not (isinstance(found, type) and issubclass(found, Operator)):
         raise OperatorError(f"{target} is no operator", hint="name a subclass of hyenaprof.operators.base.Operator")

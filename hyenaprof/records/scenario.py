@@ -21,7 +21,8 @@ from pydantic import (
 from hyenaprof.devices import DEVICES
 from hyenaprof.errors import ScenarioError, did_you_mean
 from hyenaprof.model import DType, OnDisk, Options, OptionValue, Phase, Scope, stable_hash
-from hyenaprof.operators import OperatorEntry, entry_of
+from hyenaprof.operators import OperatorEntry
+from hyenaprof.records.outside import entry_named
 from hyenaprof.units import MAX_LENGTH, format_length, parse_duration, parse_fraction, parse_length
 
 Raw = dict[str, Any]  # a YAML mapping before it is validated
@@ -122,7 +123,7 @@ class Scenario(OnDisk):
     def _settle(cls, operators: dict[str, OperatorChoice], info: ValidationInfo) -> dict[str, OperatorChoice]:
         if info.context is AS_WRITTEN:
             return operators
-        return {name: _settled(name, entry_of(name), choice) for name, choice in operators.items()}
+        return {name: _settled(name, entry_named(name), choice) for name, choice in operators.items()}
 
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> Self:
@@ -130,7 +131,7 @@ class Scenario(OnDisk):
             _check_heads(width, self.heads)
         check_device(self.device)
         for name in () if info.context is AS_WRITTEN else self.operators:
-            _check_scope(name, entry_of(name), self.scope)
+            _check_scope(name, entry_named(name), self.scope)
         return self
 
     @property

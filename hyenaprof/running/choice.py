@@ -7,7 +7,6 @@ from statistics import median
 
 from hyenaprof.errors import ScenarioError
 from hyenaprof.model import ChoiceLine, Phase
-from hyenaprof.operators import entry_of
 from hyenaprof.pipe import (
     Availability,
     AvailabilityAnswer,
@@ -16,6 +15,7 @@ from hyenaprof.pipe import (
     MeasureAnswer,
     VisitRules,
 )
+from hyenaprof.records.outside import entry_named
 from hyenaprof.records.scenario import OperatorChoice, Scenario
 from hyenaprof.records.store import Run
 from hyenaprof.running.plan import Iteration, pairings_at
@@ -38,7 +38,7 @@ def chosen_sides(session: Session, standing: Run | None, pythons: Mapping[str, s
     made = {choice.operator: choice.implementation for choice in (standing.choices if standing else ())}
     sides: list[Side] = []
     for name, choice in session.scenario.operators.items():
-        known = entry_of(name).implementations
+        known = entry_named(name).implementations
         if choice.implementations:
             names = choice.implementations
         elif len(known) == 1:
@@ -60,7 +60,7 @@ def possible_sides(scenario: Scenario, pythons: Mapping[str, str]) -> tuple[Side
     sides = tuple(
         _side(name, implementation, choice, pythons)
         for name, choice in scenario.operators.items()
-        for implementation in choice.implementations or entry_of(name).implementations
+        for implementation in choice.implementations or entry_named(name).implementations
     )
     names = [f"{side.operator}:{side.implementation}" for side in sides]
     if unused := set(pythons) - set(names):
@@ -77,7 +77,7 @@ def _side(name: str, implementation: str, choice: OperatorChoice, pythons: Mappi
 def _fastest(session: Session, name: str, choice: OperatorChoice, pythons: Mapping[str, str]) -> str:
     trials_s: dict[str, float] = {}
     rejected = _not_here(session, name, choice, pythons)
-    candidates = [known for known in entry_of(name).implementations if known not in rejected]
+    candidates = [known for known in entry_named(name).implementations if known not in rejected]
     for implementation in candidates if len(candidates) > 1 else ():
         iteration = _trial(session, _side(name, implementation, choice, pythons))
         try:
@@ -89,7 +89,7 @@ def _fastest(session: Session, name: str, choice: OperatorChoice, pythons: Mappi
                 session.workers.drop(iteration.side)
             rejected[implementation] = f"{refused.outcome}: {refused.reason}"
     if not trials_s and len(candidates) != 1:  # each is closed with its own reason as soon as a length is opened
-        return entry_of(name).implementations[0]
+        return entry_named(name).implementations[0]
     best = min(trials_s, key=trials_s.__getitem__) if trials_s else candidates[0]
     fingerprint_id = session.fingerprint_id(_side(name, best, choice, pythons))
     line = ChoiceLine(
@@ -103,7 +103,7 @@ def _fastest(session: Session, name: str, choice: OperatorChoice, pythons: Mappi
 
 def _not_here(session: Session, name: str, choice: OperatorChoice, pythons: Mapping[str, str]) -> dict[str, str]:
     """Reasons for what cannot be built here, asked of one worker an interpreter: one for each would take seconds each."""
-    sides = [_side(name, known, choice, pythons) for known in entry_of(name).implementations]
+    sides = [_side(name, known, choice, pythons) for known in entry_named(name).implementations]
     rejected: dict[str, str] = {}
     for python in dict.fromkeys(side.python for side in sides):
         together = {side.implementation: side for side in sides if side.python == python}

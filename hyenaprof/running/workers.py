@@ -11,15 +11,14 @@ import subprocess
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-import hyenaprof
-from hyenaprof.environment import worker_environment
+from hyenaprof.environment import importable, worker_environment
 from hyenaprof.errors import DeviceError, WorkerError
 from hyenaprof.model import OptionValue, Outcome
 from hyenaprof.pipe import (
@@ -276,13 +275,8 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _environment(protocol: Protocol, *, own: bool) -> Mapping[str, str]:
-    """The worker's environment; an uninstalled checkout is made importable, our site-packages never cross over."""
-    environment = {**os.environ, **worker_environment(protocol.allocator, protocol.threads)}
-    home = Path(hyenaprof.__file__).parents[1]
-    if own or home.name not in {"site-packages", "dist-packages"}:
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH"))))
-    return environment
+def _environment(protocol: Protocol, *, own: bool) -> dict[str, str]:
+    return importable(own=own) | worker_environment(protocol.allocator, protocol.threads)
 
 
 def _oom_kills() -> int:

@@ -12,7 +12,7 @@ import hyenaprof
 from hyenaprof.devices.base import Device, resolve
 from hyenaprof.errors import WorkerError
 from hyenaprof.model import CeilingsLine, Cost, Outcome, Point, Visit
-from hyenaprof.operators.base import Operator, load
+from hyenaprof.operators.base import Operator, entry_for, load
 from hyenaprof.pipe import (
     PIPE_VERSION,
     AnyAnswer,
@@ -99,6 +99,7 @@ class Session:
             device_kind=self.device.kind,
             available_bytes=self.device.available_bytes(),
             threads=torch.get_num_threads(),
+            entries={name: entry_for(name) for name in body.operators},
             counts_energy=self.device.energy_j() is not None,
             warnings=self.device.warnings(),
         )

@@ -11,6 +11,7 @@ from builders import make_point
 from scripted import Orders, write_script
 
 import hyenaprof
+from hyenaprof import environment
 from hyenaprof.environment import worker_environment
 from hyenaprof.errors import DeviceError, WorkerError
 from hyenaprof.model import Outcome, Phase
@@ -341,10 +342,10 @@ def test_the_time_to_start_is_the_median_seen_here(fleet):
 
 def test_the_environment_of_a_worker_holds_allocator_and_threads(monkeypatch):
     monkeypatch.setenv("HOME", "/root")
-    environment = under_test._environment(Protocol(allocator="warm", threads=3), own=True)
-    assert worker_environment("warm", 3).items() <= environment.items()
-    assert (environment["OMP_NUM_THREADS"], environment["MALLOC_MMAP_MAX_"]) == ("3", "0")
-    assert environment["HOME"] == "/root"
+    given = under_test._environment(Protocol(allocator="warm", threads=3), own=True)
+    assert worker_environment("warm", 3).items() <= given.items()
+    assert (given["OMP_NUM_THREADS"], given["MALLOC_MMAP_MAX_"]) == ("3", "0")
+    assert given["HOME"] == "/root"
     assert "MALLOC_MMAP_MAX_" not in under_test._environment(Protocol(allocator="default"), own=True)
 
 
@@ -357,7 +358,7 @@ def test_an_uninstalled_checkout_is_importable_in_every_worker(monkeypatch):
 
 def test_installed_packages_never_cross_into_another_environment(monkeypatch):
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    monkeypatch.setattr(hyenaprof, "__file__", "/env/lib/python3.11/site-packages/hyenaprof/__init__.py")
+    monkeypatch.setattr(environment, "__file__", "/env/lib/python3.11/site-packages/hyenaprof/environment.py")
     assert "PYTHONPATH" not in under_test._environment(Protocol(), own=False)
     assert under_test._environment(Protocol(), own=True)["PYTHONPATH"] == "/env/lib/python3.11/site-packages"
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 
 from hyenaprof.model import Cost
+from hyenaprof.operators import OperatorEntry
 from hyenaprof.operators.base import TORCH_DTYPES, Operator, leaf, normal, of_phase, seeded
 
 
@@ -54,7 +55,12 @@ class Toy(Operator):
 
 class Mistoy(Toy):
     error = 1.5
+
+
+class Own(Toy):
+    entry = OperatorEntry("", ("plain",), family="toy", exponent=1.0, paper="none", options={"gain": 2.0})
 """
+OWN = "toys.toy:Own"
 ENTRY_POINTS = """
 [hyenaprof.operators]
 toy = toy_table:TOY
@@ -70,6 +76,10 @@ def program(tmp_path_factory):
     """A program beside which somebody's operator is installed: one class, one table line."""
     site, folder = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("toys")
     (site / "toy.py").write_text(OPERATOR, encoding="utf-8")
+    (site / "toys").mkdir()
+    (site / "toys" / "toy.py").write_text(OPERATOR, encoding="utf-8")
+    (site / "toys" / "torn.py").write_text("import torch\nfrom nowhere import Anything\n", encoding="utf-8")
+    (site / "toys" / "dies.py").write_text("import os\nos._exit(3)\n", encoding="utf-8")
     (site / "toy_table.py").write_text(TABLE, encoding="utf-8")
     distribution = site / "toy-1.0.dist-info"
     distribution.mkdir()
@@ -125,4 +135,43 @@ def test_somebody_elses_options_are_checked_before_anything_is_begun(program):
     ended = program.run("sweep", "--ops", "toy", "--set", "toy.gian=3", "--device", "fake", "--out", "refused")
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == ["error: operator 'toy' has no option 'gian'", "hint: did you mean 'gain'?"]
+    assert not (program.folder / "refused").exists()
+
+
+def test_an_operator_named_by_its_import_path_goes_through_a_whole_sweep(program):
+    ended = program.run(
+        *("sweep", "--ops", f"{OWN},flash", "--set", f"{OWN}.gain=3", "--device", "fake"),
+        *("--lengths", "500,1000", "--phases", "forward", "--rounds", "2", "--out", "own"),
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    run = hyenaprof.load(program.folder / "own")
+    assert {(r.point.label, len(r.visits)) for r in run.records} == {(f"{OWN}:plain[gain=3.0]", 2), ("flash:sdpa", 2)}
+    (check,) = (c for c in run.run.checks if c.point.operator == OWN and c.point.shape.length == 127)
+    assert check.passed
+    (crossover,) = run.crossovers()
+    assert crossover.challenger.operator == OWN, "its time was measured to grow with a lower power of L"
+    assert OWN in (program.folder / "own" / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "toys.nothing:Own",
+            "operator 'toys.nothing:Own' cannot be had: toys.nothing:Own cannot be imported: No module",
+        ),
+        ("toys.torn:Own", "operator 'toys.torn:Own' cannot be had: toys.torn:Own cannot be imported: No module named"),
+        ("toys.toy:Nobody", "operator 'toys.toy:Nobody' cannot be had: toys.toy:Nobody is no operator"),
+        ("toys.toy:Toy", "operator 'toys.toy:Toy' cannot be had: toys.toy:Toy has no `entry`"),
+        ("toys.dies:Own", "operator 'toys.dies:Own': its import ended the process (3)"),
+        ("toys.toy", "no operator 'toys.toy'"),
+        (f"{OWN}:fast", f"operator '{OWN}' has no implementation 'fast'"),
+    ],
+)
+def test_an_import_path_that_leads_nowhere_is_one_sentence_and_a_hint(program, name, said):
+    ended = program.run("sweep", "--ops", f"{name},flash", "--device", "fake", "--out", "refused")
+    error, hint = ended.stderr.splitlines()
+    assert ended.returncode == 2
+    assert error.startswith(f"error: {said}")
+    assert hint.startswith("hint: ")
     assert not (program.folder / "refused").exists()
