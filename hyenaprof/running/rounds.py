@@ -12,7 +12,7 @@ from hyenaprof.pipe import VisitRules
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.plan import Iteration, Pairing, Setting
 from hyenaprof.running.workers import LIVE_WORKERS
-from hyenaprof.units import format_duration
+from hyenaprof.units import format_bytes, format_duration
 
 BREADTH_ROUNDS = 3
 CROSSOVER_ROUNDS = 5
@@ -22,6 +22,11 @@ CROSSOVER_SHARE = 0.4
 With 0.25 the default sweep of 10 minutes on a noisy 2-core CPU ended with a forward interval of 1.16 octaves.
 """
 MOST_ROUNDS = 20
+LONGEST_WARMED_S = 5.0
+"""Longer calls are warmed up once a run, by the memory pass before their first visit, and memory is made present."""
+ENERGY_WINDOW_S = 1.0
+ENERGY_VISITS = 5
+"""Visits of a point in which energy is read by calls of their own; what the samples themselves tell is always kept."""
 CROSSOVER_PRECISION = 2.0
 """A crossover is precise enough at this many times the points' precision (half-width over length)."""
 
@@ -75,6 +80,27 @@ def precise(iteration: Iteration, ledger: Ledger, *, precision: float) -> bool:
 
 def _steady(visits: tuple[Visit, ...], precision: float) -> bool:
     return bool(visits) and not summarise(visits, precision=precision).unstable
+
+
+def next_rules(rules: VisitRules, iteration: Iteration, ledger: Ledger) -> VisitRules:
+    """The rules of an iteration's next visit.
+
+    A call of some seconds is warmed up in every visit: in a fresh process its first call takes up to twice as long.
+    """
+    energy_s = rules.energy_window_s if ledger.energies(iteration.call_point) < ENERGY_VISITS else 0.0
+    warms_up = ledger.call_s(iteration) <= LONGEST_WARMED_S
+    return rules.model_copy(update={"warm_calls": warms_up, "energy_window_s": energy_s})
+
+
+def too_large(iteration: Iteration, ledger: Ledger, available_bytes: int) -> str | None:
+    """Why an iteration cannot fit so much memory, by its analytic need; None where it can, or that is not known."""
+    cost = ledger.cost(iteration.points[-1])
+    if cost is None or cost.need_bytes <= available_bytes:
+        return None
+    return (
+        f"needs about {format_bytes(cost.need_bytes)} by its formula, "
+        f"{format_bytes(available_bytes)} may be used; not attempted"
+    )
 
 
 @dataclass(frozen=True, slots=True)

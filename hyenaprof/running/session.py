@@ -45,14 +45,10 @@ from hyenaprof.running.logs import scrub_log
 from hyenaprof.running.plan import Iteration, dtypes_on
 from hyenaprof.running.progress import Display
 from hyenaprof.running.resumed import taken_up
+from hyenaprof.running.rounds import ENERGY_WINDOW_S, next_rules
 from hyenaprof.running.workers import START_LIMIT_S, Refused, Side, Worker, Workers
-from hyenaprof.units import format_bytes, format_duration
+from hyenaprof.units import format_duration
 
-LONGEST_WARMED_S = 5.0
-"""Longer calls are warmed up once a run, by the memory pass before their first visit, and memory is made present."""
-ENERGY_WINDOW_S = 1.0
-ENERGY_VISITS = 5
-"""Visits of a point in which energy is read by calls of their own; what the samples themselves tell is always kept."""
 GRACE = 1.15
 """A session may pass its budget by this factor to end the visit under way; then it is killed."""
 LEAST_PATIENCE_S = 0.2
@@ -261,8 +257,8 @@ class Session:
     def fingerprint_id(self, side: Side) -> str:
         """The fingerprint that the side's workers have; the run's own where none of them can be started, or none in time."""
         if side not in self._fingerprint_ids:
-            if self.left_s <= 0:
-                return self._first_id
+            if self.left_s <= 0:  # a side's of this session rather than the run's own, whose allocator may be another
+                return next(iter(self._fingerprint_ids.values()), self._first_id)
             try:
                 self.worker(side)
             except Refused:
@@ -293,16 +289,6 @@ class Session:
             for point in points
         )
 
-    def fits_memory(self, iteration: Iteration) -> str | None:
-        """Why the iteration cannot fit the memory there is, by its analytic need; None where it can."""
-        cost = self.ledger.cost(iteration.points[-1])
-        if cost is None or cost.need_bytes <= self.available_bytes:
-            return None
-        return (
-            f"needs about {format_bytes(cost.need_bytes)} by its formula, "
-            f"{format_bytes(self.available_bytes)} may be used; not attempted"
-        )
-
     def visit(self, iteration: Iteration, round_: int, order: int) -> bool:
         """Makes one visit and journals what came of it.
 
@@ -322,7 +308,7 @@ class Session:
             if first:
                 self._before_first(worker, iteration, points, point_limit_s)
                 worker = self.worker(iteration.side)
-            rules = self._rules_of(iteration)
+            rules = next_rules(self.rules, iteration, self.ledger)
             answer = worker.ask(
                 Measure(points=points, round=round_, order=order, rules=rules, ceilings=self.ceilings),
                 MeasureAnswer,
@@ -354,15 +340,6 @@ class Session:
         if kind not in self._warned:
             self._warned.add(kind)
             self.display.warn(f"{where}: {warning}")
-
-    def _rules_of(self, iteration: Iteration) -> VisitRules:
-        """The rules of the iteration's next visit.
-
-        A call of some seconds is warmed up in every visit: in a fresh process its first call takes up to twice as long.
-        """
-        energy_s = self.rules.energy_window_s * (self.ledger.energies(iteration.call_point) < ENERGY_VISITS)
-        warms_up = self.ledger.call_s(iteration) <= LONGEST_WARMED_S
-        return self.rules.model_copy(update={"warm_calls": warms_up, "energy_window_s": energy_s})
 
     def _before_first(self, worker: Worker, iteration: Iteration, points: tuple[Point, ...], limit_s: float) -> None:
         """Peak memory and costs, before a point's first visit."""

@@ -128,7 +128,9 @@ class Sweep:
         points = self._ledger.open_points(iteration)
         if not points or any(self._ledger.visits(point) for point in points):
             return
-        reason = self._session.fits_memory(iteration) or self._out_of_memory_before(iteration)
+        reason = rounds.too_large(iteration, self._ledger, self._session.available_bytes) or self._out_of_memory_before(
+            iteration
+        )
         if reason and not self._session.force:
             self._session.skip(points, Outcome.OOM, reason, side=iteration.side, inferred=True)
             return
