@@ -88,7 +88,7 @@ _SUBQUADRATIC_OPS = "pip install subquadratic-ops-torch-cu13 (or -cu12; NVIDIA's
 OPERATORS: dict[str, OperatorEntry] = {
     "hyena": OperatorEntry(
         target="hyenaprof.operators.hyena:Hyena",
-        implementations=("fft", "flashfftconv", "subq", "fla"),
+        implementations=("fft", "chunked", "native", "flashfftconv", "subq", "fla"),
         family="long convolution",
         exponent=1.0,
         law="L log L",

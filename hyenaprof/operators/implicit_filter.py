@@ -21,6 +21,7 @@ from torch.nn import functional
 from hyenaprof.errors import OperatorError
 from hyenaprof.model import Shape
 from hyenaprof.operators.projections import linear
+from hyenaprof.operators.windowed_taps import Window, all_windowed_taps, windowed_taps
 
 FAST_RATE = math.log(100) / 0.3
 SLOW_RATE = math.log(100) / 1.5
@@ -96,6 +97,10 @@ class ImplicitFilter:
         """3 (I + 1) L W: of each hidden layer its value before the frequency, after it, and its sine."""
         return 3 * (self.depth - 1) * shape.length * self.width
 
+    def hidden_elements(self, shape: Shape) -> int:
+        """L W: the last hidden layer."""
+        return shape.length * self.width
+
     def flops(self, shape: Shape) -> tuple[float, float]:
         """(forward, backward) FLOPs of one filter, whatever the batch.
 
@@ -121,6 +126,42 @@ class ImplicitFilter:
             return taps_LC.view(shape.length, self.orders, shape.width).permute(1, 2, 0)
 
         return taps
+
+    def channels_first(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Callable[..., Tensor]:
+        """Gives the function that makes the same taps contiguous, with little to remember for its gradients."""
+        window = self._tabulated(shape, dtype, device)
+
+        def taps(*parameters: Tensor) -> Tensor:
+            given = FilterParameters(*parameters)
+            taps_CL = all_windowed_taps(self.hidden(given), given.last_weight_CW, window)
+            return taps_CL.view(self.orders, shape.width, shape.length)
+
+        return taps
+
+    def in_groups(
+        self, shape: Shape, *, dtype: torch.dtype, device: torch.device
+    ) -> Callable[..., Callable[[slice], Tensor]]:
+        """Gives the function that makes a function that makes the taps of some channels only."""
+        window = self._tabulated(shape, dtype, device)
+
+        def prepared(*parameters: Tensor) -> Callable[[slice], Tensor]:
+            given = FilterParameters(*parameters)
+            hidden_LW, width = self.hidden(given), shape.width
+
+            def taps(channels: slice) -> Tensor:
+                outputs = [slice(o * width + channels.start, o * width + channels.stop) for o in range(self.orders)]
+                taps = [windowed_taps(hidden_LW, given.last_weight_CW, window, part) for part in outputs]
+                return torch.stack(taps) if len(taps) > 1 else taps[0][None]
+
+            return taps
+
+        return prepared
+
+    def _tabulated(self, shape: Shape, dtype: torch.dtype, device: torch.device) -> Window | None:
+        if not self.window:
+            return None
+        rates_C = torch.linspace(SLOW_RATE, FAST_RATE, self.orders * shape.width, dtype=torch.float64)
+        return Window.of(rates_C, shape.length, dtype, device)
 
     def hidden(self, given: FilterParameters) -> Tensor:
         """The network's last hidden layer, [L, W]."""

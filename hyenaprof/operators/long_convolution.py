@@ -22,6 +22,10 @@ from hyenaprof.operators.base import (
     leaf,
     seeded,
 )
+from hyenaprof.operators.chunked import Workspace
+from hyenaprof.operators.chunked_core import chunked_core
+from hyenaprof.operators.chunked_layer import TapsOf, chunked_layer, chunked_layer_forward
+from hyenaprof.operators.chunked_need import chunked_need_bytes
 from hyenaprof.operators.gated_convolution import (
     MixingWeights,
     core_definition,
@@ -32,6 +36,7 @@ from hyenaprof.operators.gated_convolution import (
 from hyenaprof.operators.long_convolution_adapters import core_of
 from hyenaprof.operators.long_convolution_checks import core_spot_checks
 from hyenaprof.operators.long_convolution_cost import LayerSize, algorithmic_cost, plain_need_bytes
+from hyenaprof.operators.native import NativeWorkspace, refuse_what_native_cannot
 from hyenaprof.operators.projections import LayerTensors, layer_tensors
 
 Taps = Callable[..., Tensor]
@@ -53,8 +58,17 @@ class TapMaker(Protocol):
     def saved_elements(self, shape: Shape) -> int:
         """Numbers that autograd keeps from making the filters, the taps themselves apart."""
 
+    def hidden_elements(self, shape: Shape) -> int:
+        """Numbers that must be there to make the taps of any channels."""
+
     def maker(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Taps:
-        """Gives the function that makes the taps, its constants made."""
+        """Gives the function that makes the taps, its constants made; in any layout."""
+
+    def channels_first(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Taps:
+        """Gives a function that makes the same taps contiguous."""
+
+    def in_groups(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Callable[..., TapsOf]:
+        """Gives a function that makes a function of channels: the same taps a few at a time, without gradients."""
 
     def definition(self, *parameters: Tensor) -> Tensor:
         """The taps again, for the float64 reference."""
@@ -121,11 +135,16 @@ class LongConvolution(Operator):
         )
 
     def build(self, implementation: str, shape: Shape, scope: Scope, *, dtype: DType, device: torch.device) -> Launcher:
-        """Gives the plain implementation, `fft`, or one whose convolutions are a library's.
+        """Gives `fft`, the plain implementation, `chunked` or `native`, or one whose convolutions are a library's.
 
         Raises:
             Unsupported: No such implementation, or its library is not there or does not run this.
         """
+        if implementation == "chunked":
+            return self._chunked(shape, scope, Workspace, dtype=filter_dtype(dtype), device=device)
+        if implementation == "native":
+            refuse_what_native_cannot(TORCH_DTYPES[dtype], device, self.short_taps)
+            return self._chunked(shape, scope, NativeWorkspace, dtype=torch.float32, device=device)
         core = core_of(implementation, shape, dtype=TORCH_DTYPES[dtype], device=device)
         if scope is Scope.CORE:
             return lambda z, taps, *mixing: core(z, taps, MixingWeights(*mixing))
@@ -134,6 +153,22 @@ class LongConvolution(Operator):
         def layer(*tensors: Tensor) -> Tensor:
             given, mixing, parameters = split_layer(tensors)
             return plain_layer(given, mixing, make(*parameters), core=core)
+
+        return layer
+
+    def _chunked(
+        self, shape: Shape, scope: Scope, workspace: type[Workspace], *, dtype: torch.dtype, device: torch.device
+    ) -> Launcher:
+        if scope is Scope.CORE:
+            return lambda z, taps, *mixing: chunked_core(z, taps, MixingWeights(*mixing), workspace=workspace)
+        make = self.tap_maker.channels_first(shape, dtype=dtype, device=device)
+        prepare = self.tap_maker.in_groups(shape, dtype=dtype, device=device)
+
+        def layer(*tensors: Tensor) -> Tensor:
+            given, mixing, parameters = split_layer(tensors)
+            if torch.is_grad_enabled():
+                return chunked_layer(given, mixing, make(*parameters), workspace=workspace)
+            return chunked_layer_forward(given, mixing, prepare(*parameters), workspace=workspace)
 
         return layer
 
@@ -146,7 +181,7 @@ class LongConvolution(Operator):
 
     def cost(
         self,
-        implementation: str,  # noqa: ARG002 -- there is one
+        implementation: str,
         shape: Shape,
         scope: Scope,
         *,
@@ -161,9 +196,11 @@ class LongConvolution(Operator):
             filter_flops=self.tap_maker.flops(shape),
             filter_parameters=self.tap_maker.parameter_count(shape),
             filter_saved=self.tap_maker.saved_elements(shape),
+            filter_hidden=self.tap_maker.hidden_elements(shape),
             itemsize_bytes=dtype.itemsize_bytes,
         )
-        return algorithmic_cost(size, scope, phase, need_bytes=plain_need_bytes(size, scope, phase))
+        need_bytes = chunked_need_bytes if implementation in {"chunked", "native"} else plain_need_bytes
+        return algorithmic_cost(size, scope, phase, need_bytes=need_bytes(size, scope, phase))
 
     def causal_axes(self, scope: Scope) -> CausalAxes:
         """Length stands second in layer scope, last in core scope."""

@@ -28,6 +28,7 @@ class LayerSize:
         filter_flops: (forward, backward) FLOPs of making the filters.
         filter_parameters: Learned numbers in the filter.
         filter_saved: Numbers that autograd keeps from making the filters.
+        filter_hidden: Numbers from which the taps of any channels are made.
         itemsize_bytes: Bytes per activation.
     """
 
@@ -37,6 +38,7 @@ class LayerSize:
     filter_flops: tuple[float, float]
     filter_parameters: int
     filter_saved: int
+    filter_hidden: int
     itemsize_bytes: int
 
     @property
