@@ -88,7 +88,7 @@ _SUBQUADRATIC_OPS = "pip install subquadratic-ops-torch-cu13 (or -cu12; NVIDIA's
 OPERATORS: dict[str, OperatorEntry] = {
     "hyena": OperatorEntry(
         target="hyenaprof.operators.hyena:Hyena",
-        implementations=("fft", "chunked", "native", "flashfftconv", "subq", "fla"),
+        implementations=("fft", "chunked", "native", "compiled", "flashfftconv", "subq", "fla"),
         family="long convolution",
         exponent=1.0,
         law="L log L",
@@ -101,6 +101,7 @@ OPERATORS: dict[str, OperatorEntry] = {
             "filter_depth": 4,
             "window": True,
             "short_taps": 3,
+            "filter": "recomputed",
         },
         install={"flashfftconv": _FLASHFFTCONV, "subq": _SUBQUADRATIC_OPS, "fla": "pip install 'fla-core>=0.6'"},
         bounds={

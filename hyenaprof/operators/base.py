@@ -61,6 +61,8 @@ class Operator(ABC):
     scopes: tuple[Scope, ...] = (Scope.CORE, Scope.LAYER)
     entry: ClassVar[OperatorEntry | None] = None
     """The table line of an operator that lives outside the package; those inside stand in OPERATORS."""
+    forward_only: str = ""
+    """Why there is no backward pass, where `differentiable` says so and there is more to say."""
 
     def __init__(self, options: Mapping[str, OptionValue]) -> None:
         self.options = dict(options)
@@ -133,6 +135,13 @@ class Operator(ABC):
             seed: Chooses the positions.
         """
         return ()
+
+
+def refuse_backward(operator: Operator, label: str) -> Unsupported:
+    """What is said where gradients are wanted and there are none."""
+    return Unsupported(
+        f"{label} has no backward pass" + (f": {operator.forward_only}" if operator.forward_only else "")
+    )
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -31,6 +31,8 @@ LEAST_GROUP = 64
 
 TapsOf = Callable[[slice], Tensor]
 """Gives the taps [O, C, L] of some channels."""
+Spectra = dict[int, list[Tensor]]
+"""Spectra of each filter of a chunk, by the chunk's first channel."""
 
 
 def chunked_layer(
@@ -53,6 +55,26 @@ def chunked_layer_forward(
 ) -> Tensor:
     """The layer without a record for gradients; filters are made for one group after the other."""
     return _Pass(given, weights, workspace).forward(taps_of, None)
+
+
+def filter_spectra(
+    given: LayerTensors, weights: MixingWeights, taps_of: TapsOf, *, workspace: type[Workspace] = Workspace
+) -> Spectra:
+    """The spectra of all filters, skips added: what a layer may keep that does not learn."""
+    layer = _Pass(given, weights, workspace)
+    return {
+        part.start: layer.filters(part, group, taps_OGL)
+        for group in layer.groups()
+        for taps_OGL in (taps_of(group),)
+        for part in layer.cut.parts(group)
+    }
+
+
+def chunked_layer_kept(
+    given: LayerTensors, weights: MixingWeights, spectra: Spectra, *, workspace: type[Workspace] = Workspace
+) -> Tensor:
+    """The layer without a record for gradients, by the spectra that `filter_spectra` gave."""
+    return _Pass(given, weights, workspace).forward(None, None, spectra)
 
 
 def group_width(length: int, width: int, order: int, *, itemsize_bytes: int, device_type: str) -> int:
@@ -118,30 +140,36 @@ class _Pass:
         """A chunk's share of the mixing weights."""
         return ChunkWeights.of(self.weights, part, self.cut.compute)
 
-    def forward(self, taps_of: TapsOf, saved: _Saved | None) -> Tensor:
-        """Runs group by group, then projects."""
+    def filters(self, part: slice, group: slice, taps_OGL: Tensor) -> list[Tensor]:
+        """Spectra of a chunk's filters, of its group's taps."""
+        return self.space.filters(taps_OGL[:, _within(part, group)], self.chunk_weights(part).skip_OC)
+
+    def forward(self, taps_of: TapsOf | None, saved: _Saved | None, spectra: Spectra | None = None) -> Tensor:
+        """Runs group by group, then projects; spectra that are given take the place of taps."""
         y_BDL = self.given.x_BLD.new_empty(self.batch, self.width, self.length)
         for group in self.groups():
-            self._group(group, taps_of(group), y_BDL, saved)
+            self._group(group, taps_of(group) if taps_of else None, y_BDL, saved, spectra)
         out_BLD = self.given.x_BLD.new_empty(self.batch, self.length, self.width)
         for y_DL, out_LD in zip(y_BDL, out_BLD, strict=True):
             torch.addmm(self.given.out_bias_D, y_DL.T, self.given.out_weight_DD.T, out=out_LD)
         return out_BLD
 
-    def _group(self, group: slice, taps_OGL: Tensor, y_BDL: Tensor, saved: _Saved | None) -> None:
+    def _group(
+        self, group: slice, taps_OGL: Tensor | None, y_BDL: Tensor, saved: _Saved | None, spectra: Spectra | None
+    ) -> None:
         rows_RD, bias_R1 = self.rows(self.given.in_weight_PD, group), self.rows(self.given.in_bias_P, group)[:, None]
-        filters: dict[int, list[Tensor]] = {}
+        filters: Spectra = {} if spectra is None else spectra
         for b, x_LD in enumerate(self.given.x_BLD):
             z_SGL = torch.addmm(bias_R1, rows_RD, x_LD.T).view(self.order + 1, -1, self.length)
             if saved is not None:
                 saved.streams.append(z_SGL)
             for part in self.cut.parts(group):
                 inner, mine = _within(part, group), self.chunk_weights(part)
-                if b == 0:
-                    filters[part.start] = self.space.filters(taps_OGL[:, inner], mine.skip_OC)
+                if b == 0 and taps_OGL is not None:
+                    filters[part.start] = self.filters(part, group, taps_OGL)
                 kept_OCL = None if saved is None else saved.kept_OBDL[:, b, part]
                 self.space.mix(z_SGL[:, inner], filters[part.start], mine, y_CL=y_BDL[b, part], kept_OCL=kept_OCL)
-                if b == self.batch - 1:
+                if b == self.batch - 1 and spectra is None:
                     del filters[part.start]
             del z_SGL  # before the next sequence's is made
 

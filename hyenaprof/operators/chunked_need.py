@@ -31,6 +31,9 @@ def _whole_layer(size: LayerSize, *, learns: bool) -> float:
     shape, order, unit = size.shape, size.order, float(size.unit_bytes)
     wide = max(4, size.itemsize_bytes)
     group = shape.length * _group(size)
+    if size.filter_cached:
+        spectra = (order - 1) * shape.width * (_cut(size).points + 2) * wide
+        return unit + max(unit, float(group * (order + 1) * size.itemsize_bytes)) + spectra
     if not learns:
         streams = group * ((order + 1) * size.itemsize_bytes + (order - 1) * wide)
         return unit + max(unit, streams) + size.filter_hidden * wide

@@ -20,6 +20,7 @@ class Hyena(LongConvolution):
         filter_depth: Its linear layers, the first and the last included.
         window: Whether taps decay exponentially.
         short_taps: Taps of the short filter.
+        filter: `recomputed` in each call, or `cached` from the first call on: inference alone, with no backward pass.
     """
 
     def __init__(self, options: Mapping[str, OptionValue]) -> None:
@@ -28,6 +29,7 @@ class Hyena(LongConvolution):
             options,
             order=order,
             short_taps=int(options["short_taps"]),
+            keeping=str(options["filter"]),
             tap_maker=ImplicitFilter(
                 orders=order - 1,
                 embedding=int(options["embedding"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -24,23 +25,37 @@ from hyenaprof.operators.base import (
 )
 from hyenaprof.operators.chunked import Workspace
 from hyenaprof.operators.chunked_core import chunked_core
-from hyenaprof.operators.chunked_layer import TapsOf, chunked_layer, chunked_layer_forward
+from hyenaprof.operators.chunked_layer import (
+    Spectra,
+    TapsOf,
+    chunked_layer,
+    chunked_layer_forward,
+    chunked_layer_kept,
+    filter_spectra,
+)
 from hyenaprof.operators.chunked_need import chunked_need_bytes
+from hyenaprof.operators.compiled import EXAMPLE_LENGTH, Stages, compiled_core, compiled_layer, compiled_stages
 from hyenaprof.operators.gated_convolution import (
+    Core,
     MixingWeights,
     core_definition,
     layer_definition,
     mixing_weights,
     plain_layer,
 )
+from hyenaprof.operators.kept import Kept
 from hyenaprof.operators.long_convolution_adapters import core_of
 from hyenaprof.operators.long_convolution_checks import core_spot_checks
-from hyenaprof.operators.long_convolution_cost import LayerSize, algorithmic_cost, plain_need_bytes
+from hyenaprof.operators.long_convolution_cost import LayerSize, algorithmic_cost, compiled_need_bytes, plain_need_bytes
 from hyenaprof.operators.native import NativeWorkspace, refuse_what_native_cannot
 from hyenaprof.operators.projections import LayerTensors, layer_tensors
 
 Taps = Callable[..., Tensor]
 """Called with the filter's parameters unpacked; gives taps_ODL."""
+Layer = Callable[[LayerTensors, MixingWeights, Tensor], Tensor]
+
+NEED_BYTES = {"chunked": chunked_need_bytes, "native": chunked_need_bytes, "compiled": compiled_need_bytes}
+"""Peak memory by implementation, where it is not the plain one's."""
 
 
 class TapMaker(Protocol):
@@ -95,10 +110,21 @@ class LongConvolution(Operator):
         order: N; the layer holds N gates and N - 1 long convolutions.
         short_taps: Taps of the short filter.
         tap_maker: Makes the long filters.
+        keeping: `recomputed`: a layer makes its filters in each call; `cached`: in the first alone, and cannot learn.
     """
 
-    def __init__(self, options: Mapping[str, OptionValue], *, order: int, short_taps: int, tap_maker: TapMaker) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, OptionValue],
+        *,
+        order: int,
+        short_taps: int,
+        tap_maker: TapMaker,
+        keeping: str = "recomputed",
+    ) -> None:
         super().__init__(options)
+        if keeping not in {"recomputed", "cached"}:
+            raise OperatorError(f"filter={keeping!r} is not known", hint="filter is recomputed or cached")
         if order < 2:
             raise OperatorError(f"order={order} is below 2", hint="order 2 has one long convolution, order 3 two")
         if short_taps < 1:
@@ -106,6 +132,9 @@ class LongConvolution(Operator):
         self.order = order
         self.short_taps = short_taps
         self.tap_maker = tap_maker
+        self.cached = keeping == "cached"
+        if self.cached:
+            self.forward_only = "filter=cached keeps what learning would change"
 
     @property
     def long_convolutions(self) -> int:
@@ -135,26 +164,58 @@ class LongConvolution(Operator):
         )
 
     def build(self, implementation: str, shape: Shape, scope: Scope, *, dtype: DType, device: torch.device) -> Launcher:
-        """Gives `fft`, the plain implementation, `chunked` or `native`, or one whose convolutions are a library's.
+        """Gives one of ours, which differ in how often they pass through memory, or one whose convolutions are a library's.
+
+        `fft` is the plain one; `chunked` goes through the layer in chunks of channels, with its own backward pass;
+        `native` has the stages between the transforms in C++; `compiled` has them from torch.compile.
 
         Raises:
-            Unsupported: No such implementation, or its library is not there or does not run this.
+            Unsupported: No such implementation, or it, its library or its compiler does not run this here.
         """
-        if implementation == "chunked":
-            return self._chunked(shape, scope, Workspace, dtype=filter_dtype(dtype), device=device)
-        if implementation == "native":
-            refuse_what_native_cannot(TORCH_DTYPES[dtype], device, self.short_taps)
-            return self._chunked(shape, scope, NativeWorkspace, dtype=torch.float32, device=device)
-        core = core_of(implementation, shape, dtype=TORCH_DTYPES[dtype], device=device)
+        activations, filters = TORCH_DTYPES[dtype], filter_dtype(dtype)
+        match implementation:
+            case "chunked":
+                return self._chunked(shape, scope, Workspace, dtype=filters, device=device)
+            case "native":
+                refuse_what_native_cannot(activations, device, self.short_taps)
+                return self._chunked(shape, scope, NativeWorkspace, dtype=filters, device=device)
+            case "compiled":
+                run = partial(self._run_short, shape, scope, dtype=dtype, device=device)
+                stages = compiled_stages(shape.length, device, run=run)
+                return self._compiled(stages, shape, scope, dtype=filters, device=device)
+        core = core_of(implementation, shape, dtype=activations, device=device)
+        make = self.tap_maker.maker(shape, dtype=filters, device=device)
+        return self._by_taps(scope, core, partial(plain_layer, core=core), make)
+
+    def _by_taps(self, scope: Scope, core: Core, layer: Layer, make: Taps) -> Launcher:
+        """A launcher that makes all taps before it begins."""
         if scope is Scope.CORE:
             return lambda z, taps, *mixing: core(z, taps, MixingWeights(*mixing))
-        make = self.tap_maker.maker(shape, dtype=filter_dtype(dtype), device=device)
+        kept = Kept(make) if self.cached else None
 
-        def layer(*tensors: Tensor) -> Tensor:
+        def launch(*tensors: Tensor) -> Tensor:
             given, mixing, parameters = split_layer(tensors)
-            return plain_layer(given, mixing, make(*parameters), core=core)
+            return layer(given, mixing, make(*parameters) if kept is None else kept(*parameters))
 
-        return layer
+        return launch
+
+    def _compiled(
+        self, stages: Stages, shape: Shape, scope: Scope, *, dtype: torch.dtype, device: torch.device
+    ) -> Launcher:
+        core, layer = partial(compiled_core, stages=stages), partial(compiled_layer, stages=stages)
+        return self._by_taps(scope, core, layer, self.tap_maker.channels_first(shape, dtype=dtype, device=device))
+
+    def _run_short(self, shape: Shape, scope: Scope, stages: Stages, *, dtype: DType, device: torch.device) -> None:
+        """Runs the stages forward, and backward where they may, on a short sequence."""
+        short = shape.at(min(shape.length, EXAMPLE_LENGTH))
+        inputs = self.inputs(short, scope, dtype=dtype, device=device, seed=0)
+        launch = self._compiled(stages, short, scope, dtype=filter_dtype(dtype), device=device)
+        with torch.no_grad():
+            launch(*inputs)
+        output = launch(*inputs)
+        if not self.cached:
+            learned = [tensor for tensor in inputs if tensor.requires_grad]
+            torch.autograd.grad(output, learned, torch.ones_like(output))
 
     def _chunked(
         self, shape: Shape, scope: Scope, workspace: type[Workspace], *, dtype: torch.dtype, device: torch.device
@@ -164,13 +225,32 @@ class LongConvolution(Operator):
         make = self.tap_maker.channels_first(shape, dtype=dtype, device=device)
         prepare = self.tap_maker.in_groups(shape, dtype=dtype, device=device)
 
-        def layer(*tensors: Tensor) -> Tensor:
+        def launch(*tensors: Tensor) -> Tensor:
             given, mixing, parameters = split_layer(tensors)
             if torch.is_grad_enabled():
                 return chunked_layer(given, mixing, make(*parameters), workspace=workspace)
             return chunked_layer_forward(given, mixing, prepare(*parameters), workspace=workspace)
 
-        return layer
+        return self._chunked_kept(prepare, workspace) if self.cached else launch
+
+    def _chunked_kept(self, prepare: Callable[..., TapsOf], workspace: type[Workspace]) -> Launcher:
+        def spectra_of(*tensors: Tensor) -> Spectra:
+            given, mixing, parameters = split_layer(tensors)
+            return filter_spectra(given, mixing, prepare(*parameters), workspace=workspace)
+
+        kept = Kept(spectra_of, unread=len(LayerTensors._fields))
+
+        def launch(*tensors: Tensor) -> Tensor:
+            given, mixing, _ = split_layer(tensors)
+            spectra = kept(*tensors)
+            with torch.no_grad():
+                return chunked_layer_kept(given, mixing, spectra, workspace=workspace)
+
+        return launch
+
+    def differentiable(self, implementation: str) -> bool:  # noqa: ARG002 -- all alike
+        """Whether there is a backward pass: not where the filter is kept."""
+        return not self.cached
 
     def reference(self, scope: Scope, *inputs: Tensor) -> Tensor:
         """The definition: convolutions lag by lag, taps output by output."""
@@ -194,12 +274,13 @@ class LongConvolution(Operator):
             order=self.order,
             short_taps=self.short_taps,
             filter_flops=self.tap_maker.flops(shape),
+            filter_cached=self.cached and scope is not Scope.CORE,
             filter_parameters=self.tap_maker.parameter_count(shape),
             filter_saved=self.tap_maker.saved_elements(shape),
             filter_hidden=self.tap_maker.hidden_elements(shape),
             itemsize_bytes=dtype.itemsize_bytes,
         )
-        need_bytes = chunked_need_bytes if implementation in {"chunked", "native"} else plain_need_bytes
+        need_bytes = NEED_BYTES.get(implementation, plain_need_bytes)
         return algorithmic_cost(size, scope, phase, need_bytes=need_bytes(size, scope, phase))
 
     def causal_axes(self, scope: Scope) -> CausalAxes:

@@ -26,6 +26,7 @@ class LayerSize:
         order: N.
         short_taps: T.
         filter_flops: (forward, backward) FLOPs of making the filters.
+        filter_cached: Whether filters and their spectra are there before the call.
         filter_parameters: Learned numbers in the filter.
         filter_saved: Numbers that autograd keeps from making the filters.
         filter_hidden: Numbers from which the taps of any channels are made.
@@ -36,6 +37,7 @@ class LayerSize:
     order: int
     short_taps: int
     filter_flops: tuple[float, float]
+    filter_cached: bool
     filter_parameters: int
     filter_saved: int
     filter_hidden: int
@@ -91,10 +93,10 @@ def algorithmic_cost(size: LayerSize, scope: Scope, phase: Phase, *, need_bytes:
     elements = float(shape.batch * shape.length * shape.width)
     projections = projection_flops(shape, order + 1) if layer else 0.0
     pointwise = (2 * size.short_taps * (order + 1) + order + 2 * (order - 1)) * elements
-    transforms = (2 * shape.batch + 1) * 5 * shape.length * math.log2(2 * shape.length)
+    transforms = (2 * shape.batch + (not size.filter_cached)) * 5 * shape.length * math.log2(2 * shape.length)
     product = 6.0 * shape.batch * (shape.length + 1)
     convolutions = (order - 1) * shape.width
-    made, unmade = size.filter_flops if layer else (0.0, 0.0)
+    made, unmade = size.filter_flops if layer and not size.filter_cached else (0.0, 0.0)
     moved = _forward_bytes(size, layer=layer)
     return Cost(
         flops=of_phase(
@@ -151,3 +153,13 @@ def plain_need_bytes(size: LayerSize, scope: Scope, phase: Phase) -> float:
             peak += size.filter_saved * max(4, size.itemsize_bytes) + size.shape.width**2 * size.itemsize_bytes
     cotangent = unit if phase.has_gradients else 0.0
     return size.static_bytes(scope) + cotangent + peak
+
+
+def compiled_need_bytes(size: LayerSize, scope: Scope, phase: Phase) -> float:
+    """The same of the plain implementation with compiled stages, which keep their inputs rather than their terms.
+
+    Beyond `plain_need_bytes`: 5N - 7 activations with gradients, 4N - 8 without, from the same allocations; within 5 %
+    below and 20 % above them for orders 2 and 3 and batches 1 and 4 in float32.
+    """
+    more = 5 * size.order - 7 if phase.has_gradients else 4 * (size.order - 2)
+    return plain_need_bytes(size, scope, phase) + more * size.unit_bytes

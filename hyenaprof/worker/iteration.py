@@ -11,7 +11,7 @@ from torch import Tensor
 from hyenaprof.devices.base import Device, Step
 from hyenaprof.errors import Unsupported
 from hyenaprof.model import Phase, Point
-from hyenaprof.operators.base import Inputs, Launcher, Operator
+from hyenaprof.operators.base import Inputs, Launcher, Operator, refuse_backward
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ def check_phase(operator: Operator, point: Point) -> None:
         raise Unsupported(f"{point.label} has no decode phase")
     check_scope(operator, point)
     if point.phase.has_gradients and not operator.differentiable(point.implementation):
-        raise Unsupported(f"{point.label} has no backward pass")
+        raise refuse_backward(operator, point.label)
 
 
 def check_scope(operator: Operator, point: Point) -> None:

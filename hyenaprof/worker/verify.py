@@ -24,6 +24,7 @@ from hyenaprof.operators.base import (
     entry_for,
     fields_of,
     quantity_name,
+    refuse_backward,
     seeded,
 )
 from hyenaprof.worker.tolerances import (
@@ -120,7 +121,7 @@ def verify_at_length(operator: Operator, point: Point, device: torch.device, fin
 
 def _prepare(operator: Operator, point: Point, device: torch.device) -> _Subject:
     if point.phase.has_gradients and not operator.differentiable(point.implementation):
-        raise Unsupported(f"{point.label} has no backward pass")
+        raise refuse_backward(operator, point.label)
     inputs = operator.inputs(point.shape, point.scope, dtype=point.dtype, device=device, seed=point.seed)
     launch = operator.build(point.implementation, point.shape, point.scope, dtype=point.dtype, device=device)
     return _Subject(operator, point, launch, inputs)
