@@ -63,7 +63,9 @@ def answer(body):
     if verb == "describe":
         return {{"costs": [cost(point) for point in points], "cautions": SETTINGS["cautions"]}}
     if verb == "verify":
-        error = SETTINGS["errors"].get(points[0]["operator"], 0.0)
+        operator, implementation = points[0]["operator"], points[0]["implementation"]
+        errors = SETTINGS["errors"]
+        error = errors.get(operator + ":" + implementation, errors.get(operator, 0.0))
         entries = [{{"quantity": "output", "error": error, "tolerance": 1e-5}}]
         check = {{"kind": "check", "point": points[0], "method": "float64 definition", "entries": entries}}
         return {{"check": {{**check, "fingerprint_id": FINGERPRINT}}}}
@@ -161,7 +163,7 @@ class Orders:
     Attributes:
         laws: Seconds of a forward call by operator or implementation: factor and power of the length.
         faults: What goes wrong: `verb`, `kind` and whatever the kind needs; the first that fits is carried out.
-        errors: What verification finds, by operator.
+        errors: What verification finds, by operator or by `operator:implementation`.
         need_bytes_per_token: Analytic need by operator.
         energy_j: Joules per call of every visit.
         cautions: What is said of every point that is described.

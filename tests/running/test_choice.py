@@ -91,6 +91,23 @@ def test_an_implementation_that_takes_the_asked_worker_down_is_found_out_by_its_
     assert run.choices[0].implementation == "direct"
 
 
+def test_neither_a_fast_one_that_is_wrong_nor_a_slow_one_that_is_right_is_chosen(go, monkeypatch, two_ways):
+    known = ("fft", "direct", "rash", "slow")
+    monkeypatch.setitem(OPERATORS, "hyena", replace(OPERATORS["hyena"], implementations=known))
+    seconds = {"fft": 2e-7, "direct": 1e-7, "rash": 1e-9, "slow": 1e-5}
+    orders = Orders(
+        laws={f"hyena:{name}": (factor, 1.0) for name, factor in seconds.items()}, errors={"hyena:rash": 0.25}
+    )
+    run, _, script = go(orders, pythons=(*PYTHONS, "hyena:rash", "hyena:slow"), **two_ways)
+    (choice,) = run.choices
+    assert choice.implementation == "direct"
+    assert choice.rejected == {"rash": "incorrect: output: error 0.25, tolerance 1e-05 at L=127, by float64 definition"}
+    assert set(choice.trial_s) == {"fft", "direct", "slow"}
+    measured = [body["points"][0] for body in script.asked("measure")]
+    assert "rash" not in {point["implementation"] for point in measured}
+    assert {r.point.label for r in run.records} == {"hyena:direct", "flash:sdpa"}
+
+
 def test_a_choice_holds_when_the_run_goes_on(go, two_ways):
     laws = {"hyena:fft": (2e-7, 1.0), "hyena:direct": (1e-7, 1.0)}
     folder, _, _ = go(Orders(laws=laws), pythons=PYTHONS, stop_after=1, **two_ways)
