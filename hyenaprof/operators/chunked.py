@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,13 +48,13 @@ class Cut:
     device: torch.device
 
     @classmethod
-    def of(cls, length: int, width: int, dtype: torch.dtype, device: torch.device) -> Cut:
-        """Cuts for a length, a width, a dtype and a device; never below one channel a thread."""
+    def of(cls, length: int, width: int, dtype: torch.dtype, device: torch.device, *, lanes: int = 1) -> Cut:
+        """Cuts for a length, a width, a dtype and a device; never below the channels that a thread works on abreast."""
         points = smooth_length(2 * length - 1)
         compute = torch.promote_types(dtype, torch.float32)
-        least = torch.get_num_threads() if device.type == "cpu" else 1
-        room = least * CHUNK_BYTES_A_THREAD if device.type == "cpu" else CHUNK_BYTES_ELSEWHERE
-        channels = min(width, max(least, room // (points * compute.itemsize)))
+        least = lanes * torch.get_num_threads() if device.type == "cpu" else 1
+        room = least // lanes * CHUNK_BYTES_A_THREAD if device.type == "cpu" else CHUNK_BYTES_ELSEWHERE
+        channels = min(width, max(1, room // (points * compute.itemsize) // least) * least)
         return cls(length, points, channels, compute, device)
 
     def parts(self, channels: slice) -> Iterator[slice]:
@@ -108,7 +108,15 @@ class ChunkWeights(NamedTuple):
 
 
 class Workspace:
-    """Buffers that every chunk uses again; the tail of the padded one stays zero."""
+    """Buffers that every chunk uses again; the tail of the padded one stays zero.
+
+    What a spectrum is laid out as is the workspace's own business.
+
+    Attributes:
+        lanes: Channels that a thread works on abreast.
+    """
+
+    lanes: ClassVar[int] = 1
 
     def __init__(self, cut: Cut, order: int) -> None:
         self.cut = cut
@@ -131,6 +139,14 @@ class Workspace:
         """The transform [C, F] of what was written."""
         spectrum_CF: Tensor = torch.fft.rfft(self._padded_CN[:channels])
         return spectrum_CF
+
+    def multiply(self, spectrum: Tensor, factor: Tensor) -> Tensor:
+        """The product of two spectra, in place of the first."""
+        return spectrum.mul_(factor)
+
+    def signal(self, spectrum: Tensor, channels: int) -> Tensor:  # noqa: ARG002 -- a complex spectrum has its rows
+        """The first L values of the inverse transform, [C, L]; the spectrum may be written over."""
+        return self.cut.signal(spectrum)
 
     def filters(self, taps_OCL: Tensor, skip_OC: Tensor) -> list[Tensor]:
         """The filters' spectra [C, F], skips added to tap 0."""
@@ -163,7 +179,7 @@ class Workspace:
         channels, v_CL = streams_SCL.shape[1], streams_SCL[self.order]
         for o, filter_CF in enumerate(filters):
             torch.mul(v_CL, streams_SCL[self.order - 1 - o], out=self.head(channels))
-            v_CL = self.cut.signal(self.spectrum(channels).mul_(filter_CF))
+            v_CL = self.signal(self.multiply(self.spectrum(channels), filter_CF), channels)
             if kept_OCL is not None:
                 kept_OCL[o] = v_CL
         torch.mul(v_CL, streams_SCL[0], out=y_CL)
@@ -232,7 +248,7 @@ class CoreGradients:
         """Takes over one chunk's sums; the gradient of a skip is that of tap 0."""
         orders, width, _ = self.dtaps_ODL.shape
         for o, dfilter_CF in enumerate(chunk.dfilters):
-            dtaps_CL = chunk.space.cut.signal(dfilter_CF)
+            dtaps_CL = chunk.space.signal(dfilter_CF, part.stop - part.start)
             self.dtaps_ODL[o, part] = dtaps_CL
             self.dskip_OD[o, part] = dtaps_CL[:, 0]
         self.dbias_P.view(orders + 2, width)[:, part] = chunk.dbias_SC

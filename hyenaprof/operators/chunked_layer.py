@@ -123,7 +123,7 @@ class _Pass:
         self.given, self.weights = given, weights
         self.batch, self.length, self.width = x_BLD.shape
         self.order = len(weights.skip_OD) + 1
-        self.cut = Cut.of(self.length, self.width, x_BLD.dtype, x_BLD.device)
+        self.cut = Cut.of(self.length, self.width, x_BLD.dtype, x_BLD.device, lanes=workspace.lanes)
         self.space = workspace(self.cut, self.order)
 
     def groups(self) -> Iterator[slice]:

@@ -33,7 +33,7 @@ from hyenaprof.operators.chunked_layer import (
     chunked_layer_kept,
     filter_spectra,
 )
-from hyenaprof.operators.chunked_need import chunked_need_bytes
+from hyenaprof.operators.chunked_need import chunked_need_bytes, native_need_bytes
 from hyenaprof.operators.compiled import EXAMPLE_LENGTH, Stages, compiled_core, compiled_layer, compiled_stages
 from hyenaprof.operators.gated_convolution import (
     Core,
@@ -54,7 +54,7 @@ Taps = Callable[..., Tensor]
 """Called with the filter's parameters unpacked; gives taps_ODL."""
 Layer = Callable[[LayerTensors, MixingWeights, Tensor], Tensor]
 
-NEED_BYTES = {"chunked": chunked_need_bytes, "native": chunked_need_bytes, "compiled": compiled_need_bytes}
+NEED_BYTES = {"chunked": chunked_need_bytes, "native": native_need_bytes, "compiled": compiled_need_bytes}
 """Peak memory by implementation, where it is not the plain one's."""
 
 

@@ -169,23 +169,4 @@ void unfilter(Index rows, Index length, const float* ds, Index lds, const float*
   }
 }
 
-// Complex, interleaved: dh += g conj(u), g = g conj(h)
-void unconvolve(Index rows, Index bins, float* g, const float* u, const float* h, float* dh) {
-#pragma omp parallel for schedule(static)
-  for (Index row = 0; row < rows; ++row) {
-    float* gr = g + 2 * row * bins;
-    const float* ur = u + 2 * row * bins;
-    const float* hr = h + 2 * row * bins;
-    float* dr = dh + 2 * row * bins;
-#pragma omp simd
-    for (Index f = 0; f < bins; ++f) {
-      const float re = gr[2 * f], im = gr[2 * f + 1];
-      dr[2 * f] += re * ur[2 * f] + im * ur[2 * f + 1];
-      dr[2 * f + 1] += im * ur[2 * f] - re * ur[2 * f + 1];
-      gr[2 * f] = re * hr[2 * f] + im * hr[2 * f + 1];
-      gr[2 * f + 1] = im * hr[2 * f] - re * hr[2 * f + 1];
-    }
-  }
-}
-
 }  // extern "C"

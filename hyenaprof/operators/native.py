@@ -1,18 +1,21 @@
-"""The stages between the transforms in C++, one pass each: built at run time where a compiler is found.
+"""Transforms in vectors of channels, and the stages between them in one pass each, in C++ built at run time.
 
-`native.cpp` is compiled for this very CPU in about half a second and loaded into the process; nothing stays on disk. It
-runs on torch's own OpenMP threads: its OpenMP calls are left unresolved and meet the runtime that torch has loaded.
+`lanes.cpp` and `native.cpp` are compiled for this very CPU in about a second and loaded into the process; nothing stays on disk. They
+run on torch's own OpenMP threads: their OpenMP calls are left unresolved and meet the runtime that torch has loaded.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import shutil
 import subprocess
 import tempfile
-from functools import cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,17 +23,19 @@ from torch import Tensor
 from hyenaprof.errors import Unsupported
 from hyenaprof.operators.chunked import ChunkGradients, ChunkWeights, Cut, Workspace
 
-SOURCE = Path(__file__).with_name("native.cpp")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("lanes.cpp", "native.cpp"))
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-fopenmp")
 SHORT_TAPS = 3
 """Taps of the short filter that the code is written for."""
+LANES = 8
+"""Channels in a vector of `lanes.cpp`."""
 _NOTHING = (ctypes.c_void_p(None), ctypes.c_int64(0))
 
 
 @cache
 def native_code() -> ctypes.CDLL:
-    """Compiles and loads `native.cpp`, once a process.
+    """Compiles and loads both files, once a process.
 
     Raises:
         Unsupported: No compiler, or it or the loader refuses, in its own words.
@@ -39,10 +44,11 @@ def native_code() -> ctypes.CDLL:
     if compiler is None:
         raise Unsupported(f"no C++ compiler: neither $CXX nor {', '.join(COMPILERS)} is there")
     with tempfile.TemporaryDirectory(prefix="hyenaprof-") as folder:
-        compiled, linked = Path(folder, "native.o"), Path(folder, "native.so")
-        _run(compiler, *FLAGS, "-c", str(SOURCE), "-o", str(compiled))
+        compiled, linked = [Path(folder, f"{source.stem}.o") for source in SOURCES], Path(folder, "native.so")
+        for source, target in zip(SOURCES, compiled, strict=True):
+            _run(compiler, *FLAGS, "-c", str(source), "-o", str(target))
         # Linked without OpenMP: torch's runtime is in the process already, and a second one would fight it for the cores.
-        _run(compiler, "-shared", str(compiled), "-o", str(linked))
+        _run(compiler, "-shared", *map(str, compiled), "-o", str(linked))
         try:
             return ctypes.CDLL(str(linked))
         except OSError as error:
@@ -64,12 +70,67 @@ def _rows(tensor_CL: Tensor) -> tuple[ctypes.c_void_p, ctypes.c_int64]:
     return ctypes.c_void_p(tensor_CL.data_ptr()), ctypes.c_int64(tensor_CL.stride(0))
 
 
+@lru_cache(maxsize=2)
+def turning_tables(points: int) -> tuple[Tensor, Tensor]:
+    """The twist [M, 2] and the twiddles of each transform size M, M/4, .., as `lanes.cpp` reads them: cosines and sines."""
+    places_M = torch.arange(points, dtype=torch.float64)
+    twist_M2 = _turned(places_M * (math.pi / 2 / points))
+    twiddles, size = [], points
+    while size >= 4:
+        angles_J = places_M[: size // 4] * (-2 * math.pi / size)
+        twiddles.append(torch.cat([_turned(angles_J * power) for power in (1, 2, 3)], dim=1).flatten())
+        size //= 4
+    return twist_M2.float().contiguous(), torch.cat(twiddles).float()
+
+
+def _turned(angles_J: Tensor) -> Tensor:
+    return torch.stack([angles_J.cos(), angles_J.sin()], dim=1)
+
+
+def lane_points(length: int) -> int:
+    """Points of a transform in lanes: a power of two from the length on, at least 4."""
+    return max(4, 1 << (length - 1).bit_length())
+
+
 class NativeWorkspace(Workspace):
-    """A workspace whose streams are never written down: each stage filters what it reads."""
+    """A workspace whose streams are never written down: each stage filters what it reads.
+
+    A spectrum is [channels / 8, M, 2, 8], real and imaginary parts of eight channels side by side.
+    """
+
+    lanes: ClassVar[int] = LANES
 
     def __init__(self, cut: Cut, order: int) -> None:
-        super().__init__(cut, order)
+        super().__init__(replace(cut, points=cut.length), order)  # transforms in lanes need no padding
         self._code = native_code()
+        self._points = lane_points(cut.length)
+        self._tables = turning_tables(self._points)
+
+    @property
+    def _turning(self) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:
+        twist_M2, twiddles = self._tables
+        return ctypes.c_void_p(twist_M2.data_ptr()), ctypes.c_void_p(twiddles.data_ptr())
+
+    def spectrum(self, channels: int) -> Tensor:
+        """The transform of what was written."""
+        spectrum = self.cut.empty(-(-channels // LANES), self._points, 2, LANES)
+        points, address = ctypes.c_int64(self._points), ctypes.c_void_p(spectrum.data_ptr())
+        rows = _rows(self.head(channels))
+        self._code.lanes_spectrum(*self.size(channels), points, *rows, *self._turning, address)
+        return spectrum
+
+    def multiply(self, spectrum: Tensor, factor: Tensor) -> Tensor:
+        """The product of two spectra, in place of the first."""
+        addresses = (ctypes.c_void_p(each.data_ptr()) for each in (spectrum, factor))
+        self._code.lanes_multiply(ctypes.c_int64(spectrum.numel() // (2 * LANES)), *addresses)
+        return spectrum
+
+    def signal(self, spectrum: Tensor, channels: int) -> Tensor:
+        """The inverse transform, [C, L]; the spectrum is written over."""
+        out_CL = self.cut.empty(channels, self.cut.length)
+        points, address = ctypes.c_int64(self._points), ctypes.c_void_p(spectrum.data_ptr())
+        self._code.lanes_signal(*self.size(channels), points, address, *self._turning, *_rows(out_CL))
+        return out_CL
 
     def adjoint(self, weights: ChunkWeights, filters: list[Tensor]) -> ChunkGradients:
         """What gathers a chunk's gradients."""
@@ -82,7 +143,7 @@ class NativeWorkspace(Workspace):
         channels, last = z_SCL.shape[1], len(filters) - 1
         self.gate_streams(z_SCL, weights)
         for o, filter_CF in enumerate(filters):
-            v_CL = self.cut.signal(self.spectrum(channels).mul_(filter_CF))
+            v_CL = self.signal(self.multiply(self.spectrum(channels), filter_CF), channels)
             gated_CL = y_CL if o == last else self.head(channels)
             kept_CL = None if kept_OCL is None else kept_OCL[o]
             self.gate_signal(z_SCL, weights, self.order - 2 - o, v_CL, out_CL=gated_CL, kept_CL=kept_CL)
@@ -145,17 +206,17 @@ class NativeGradients(ChunkGradients):
             else:
                 space.gate_streams(z_SCL, weights)
             self._unconvolve(o, dspectrum_CF, space.spectrum(channels))
-            given_CL = space.cut.signal(dspectrum_CF)
+            given_CL = space.signal(dspectrum_CF, channels)
         first, v = (space.stream(z_SCL, weights, index) for index in (order - 1, order))
         dfirst_CL, dv_CL = dstreams_SCL[order - 1], dstreams_SCL[order]
         code.ungate_streams(*size, *first, *v, *_rows(given_CL), *_rows(dfirst_CL), *_rows(dv_CL))
         self._unfilter(z_SCL, dstreams_SCL, dz_SCL)
 
-    def _unconvolve(self, o: int, dspectrum_CF: Tensor, spectrum_CF: Tensor) -> None:
-        rows, bins = (ctypes.c_int64(size) for size in dspectrum_CF.shape)
-        spectra = (dspectrum_CF, spectrum_CF, self.filters[o], self.dfilters[o])
-        addresses = (ctypes.c_void_p(spectrum.data_ptr()) for spectrum in spectra)
-        self.space._code.unconvolve(rows, bins, *addresses)  # noqa: SLF001 -- likewise
+    def _unconvolve(self, o: int, dspectrum: Tensor, spectrum: Tensor) -> None:
+        spectra = (dspectrum, spectrum, self.filters[o], self.dfilters[o])
+        addresses = (ctypes.c_void_p(each.data_ptr()) for each in spectra)
+        points = ctypes.c_int64(spectrum.numel() // (2 * LANES))
+        self.space._code.lanes_unconvolve(points, *addresses)  # noqa: SLF001 -- likewise
 
     def _unfilter(self, z_SCL: Tensor, dstreams_SCL: Tensor, dz_SCL: Tensor) -> None:
         size, weights = self.space.size(z_SCL.shape[1]), self.weights

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from hyenaprof.errors import Unsupported
 from hyenaprof.model import DType, Phase, Point, Scope, Shape
 from hyenaprof.operators import chunked, chunked_layer
 from hyenaprof.operators.base import fields_of, load
@@ -96,9 +97,13 @@ def values_of(inputs, launch, *, seed):
 
 @pytest.mark.parametrize("frequency", [1.0, 14.0])
 @pytest.mark.parametrize("length", [1, 2, 3, 61, 509, 1024])
-def test_the_layers_error_is_at_most_twice_the_plain_ones(frequency, length):
+@pytest.mark.parametrize("implementation", ["chunked", "native", "compiled"])
+def test_the_layers_error_is_at_most_twice_the_plain_ones(implementation, frequency, length):
     plain = errors_against_float64("fft", length, frequency)
-    ours = errors_against_float64("chunked", length, frequency)
+    try:
+        ours = errors_against_float64(implementation, length, frequency)
+    except Unsupported as reason:
+        pytest.skip(str(reason))
     assert len(ours) == 16
     for name, error in ours.items():
         assert error <= 2 * plain[name] + 1e-6, name
@@ -156,3 +161,12 @@ def test_chunked_takes_a_third_of_the_plain_ones_memory():
 
     assert need("chunked", Phase.FORWARD) < 0.3 * need("fft", Phase.FORWARD)
     assert need("chunked", Phase.TRAINING) < 0.5 * need("fft", Phase.TRAINING)
+
+
+@pytest.mark.parametrize("implementation", ["chunked", "native"])
+def test_a_million_tokens_forward_fit_24_gib(implementation):
+    shape = Shape(batch=1, length=2**20, width=768, heads=12)
+    cost = load("hyena", {}).cost(implementation, shape, Scope.LAYER, phase=Phase.FORWARD, dtype=DType.FLOAT32)
+    activation = 4 * 2**20 * 768
+    assert 3 * activation < cost.need_bytes < 24 * 2**30
+    assert cost.need_bytes < 4 * activation

@@ -54,6 +54,37 @@ def test_native_is_the_definition_values_and_gradients(monkeypatch, scope, order
 
 
 @pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("scope", [Scope.CORE, Scope.LAYER])
+@pytest.mark.parametrize(("length", "width"), [(1, 1), (2, 9), (3, 7), (4096, 8), (4097, 11), (20011, 9), (32768, 17)])
+def test_long_transforms_and_vectors_that_are_not_full_lose_no_digits(scope, length, width):
+    """Transforms cut in four down to what fits a cache, of odd and even powers of two, with lanes left over."""
+    operator, shape = load("hyena", {"frequency": 1.0}), Shape(batch=1, length=length, width=width, heads=1)
+    inputs = operator.inputs(shape, scope, dtype=DType.FLOAT32, device=CPU, seed=0)
+    exact = [tensor.detach().double().requires_grad_() for tensor in inputs]
+    mine, theirs = (
+        built(scope=scope, shape=shape, dtype=dtype, implementation=made, frequency=1.0)(*given)
+        for dtype, made, given in ((DType.FLOAT32, "native", inputs), (DType.FLOAT64, "fft", exact))
+    )
+    allowed = 1e-6 if scope is Scope.CORE else 4e-6
+    assert (mine - theirs).abs().max() <= allowed * theirs.abs().max()
+    dy = torch.randn(mine.shape, generator=torch.Generator().manual_seed(1))
+    got, expected = torch.autograd.grad(mine, list(inputs), dy), torch.autograd.grad(theirs, exact, dy.double())
+    for gradient, value in zip(got[:2], expected[:2], strict=True):
+        assert (gradient - value).abs().max() <= allowed * value.abs().max()
+
+
+@pytest.mark.parametrize("points", [4, 8, 256, 2048])
+def test_the_tables_are_roots_of_unity_and_of_i(points):
+    twist, twiddles = native.turning_tables(points)
+    turned = torch.view_as_complex(twist.double().contiguous())
+    assert (turned[-1] * turned[1] - 1j).abs() < 1e-6
+    first = torch.view_as_complex(twiddles.double()[: 6 * (points // 4)].view(-1, 3, 2).contiguous())
+    assert (first[:, 0] ** points - 1).abs().max() < 1e-4
+    assert (first[:, 1] - first[:, 0] ** 2).abs().max() < 1e-6
+    assert (first[:, 2] - first[:, 0] ** 3).abs().max() < 1e-6
+
+
+@pytest.mark.usefixtures("compiled")
 def test_sums_past_a_block_lose_no_digits():
     """A short filter's gradients sum 10001 terms, more than are summed in float32 before the sum goes on in float64."""
     operator, shape = load("hyena", {}), Shape(batch=1, length=10001, width=2, heads=1)
