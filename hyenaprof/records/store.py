@@ -118,10 +118,17 @@ def run_of(
 
 
 def other_allocator_ids(headers: Iterable[HeaderLine]) -> frozenset[str]:
-    """Ids of the fingerprints whose allocator is not that of the run's first header."""
-    allocators = {header.fingerprint.id: header.fingerprint.protocol.get("allocator") for header in headers}
-    own = next(iter(allocators.values()), None)
-    return frozenset(identity for identity, allocator in allocators.items() if allocator != own)
+    """Ids of the fingerprints whose allocator is not that of the first header of any run that they stand in.
+
+    A journal that was merged holds several runs, and each has an allocator of its own.
+    """
+    first: dict[str | None, object] = {}
+    own: dict[str, bool] = {}
+    for header in headers:
+        allocator = header.fingerprint.protocol.get("allocator")
+        is_own = allocator == first.setdefault(header.run, allocator)
+        own[header.fingerprint.id] = own.get(header.fingerprint.id, False) or is_own
+    return frozenset(identity for identity, is_own in own.items() if not is_own)
 
 
 def unfinished(run: Run) -> bool:

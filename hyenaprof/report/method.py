@@ -38,7 +38,7 @@ SWEEP = ("sweep", "scenario.yaml")
 HOW = (_CLOCK, _INTERVAL, _FAILURE)
 MEASURED_ENERGY = (
     "joules of one call by the device's counter, over the samples where they fill a second, else over a second of untimed "
-    "calls in a row; median over visits"
+    "calls in a row, between which the cache is not flushed; median over visits"
 )
 NO_ENERGY = "not measurable: the device has no energy counter that could be read"
 CLOCK_WORDS = {

@@ -9,7 +9,7 @@ from hyenaprof.model import Crossover, CrossoverState
 from hyenaprof.running.rounds import CROSSOVER_PRECISION
 from hyenaprof.running.search import Search
 from hyenaprof.running.session import Session
-from hyenaprof.running.workers import Side
+from hyenaprof.running.workers import Refused, Side
 
 OTHER: dict[Allocator, Allocator] = {"warm": "default", "default": "warm"}
 ALLOCATED_ON_HOST = frozenset({"cpu"})
@@ -42,8 +42,15 @@ def under_other_allocator(session: Session, sides: Sequence[Side], crossovers: I
     session.display.note(
         f"the crossovers once more under the {allocator} allocator, from {lengths[0]} to {lengths[-1]}"
     )
-    other = session.under(allocator, lengths, share=SHARE)
     try:
+        other = session.under(allocator, lengths, share=SHARE, side=sides[0])
+    except Refused as refused:
+        session.display.note(f"not measured under the {allocator} allocator: {refused.reason}")
+        return
+    try:
+        if other.fingerprint_id(sides[0]) == session.fingerprint_id(sides[0]):
+            session.display.note("the allocator is set from outside, so there is no other to measure under")
+            return
         Again(other, sides, precision=CROSSOVER_PRECISION * session.precision).measure()
     finally:
         other.workers.kill()

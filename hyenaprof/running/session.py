@@ -46,7 +46,7 @@ from hyenaprof.running.plan import Iteration, dtypes_on
 from hyenaprof.running.progress import Display
 from hyenaprof.running.resumed import taken_up
 from hyenaprof.running.rounds import ENERGY_WINDOW_S, next_rules
-from hyenaprof.running.workers import START_LIMIT_S, Refused, Side, Worker, Workers
+from hyenaprof.running.workers import START_LIMIT_S, Refused, Side, Worker, Workers, too_late
 from hyenaprof.units import format_duration
 
 GRACE = 1.15
@@ -132,6 +132,8 @@ class Session:
             undone.callback(self.close)
             try:
                 hello = self.workers.get(side, limit_s=self.limit_s(START_LIMIT_S)).hello
+            except WorkerError as error:
+                raise (error if self.left_s > 0 else too_late(self.scenario.budget)) from error
             except DeviceError:
                 if self._made:
                     undone.pop_all().close()
@@ -142,7 +144,7 @@ class Session:
         self._note_header(hello, begin=True)
         return hello
 
-    def under(self, allocator: Allocator, lengths: tuple[int, ...], *, share: float) -> Session:
+    def under(self, allocator: Allocator, lengths: tuple[int, ...], *, share: float, side: Side) -> Session:
         """This session with workers of another allocator, and a ledger that knows their visits alone.
 
         Folder, journal, device and clock are shared. Whoever asks for it ends its workers.
@@ -151,6 +153,10 @@ class Session:
             allocator: What its workers are started with.
             lengths: What is measured first, in tokens, ascending.
             share: How much of the budget that is left it may spend.
+            side: Whose worker is started first, to tell the fingerprint that this is measured on.
+
+        Raises:
+            Refused: That worker cannot be started.
         """
         budget_s = self.elapsed_s + share * max(0.0, self.left_s)
         protocol = self.scenario.protocol.model_copy(update={"allocator": allocator})
@@ -161,6 +167,7 @@ class Session:
         other.ledger.expect_as(self.ledger)
         other.checks = self.checks.made_by(other)
         other._standing, other._fingerprint_ids = None, {}
+        other._first_id = other.worker(side).hello.fingerprint.id
         return other
 
     @property

@@ -35,6 +35,7 @@ from hyenaprof.pipe import (
 )
 from hyenaprof.records.scenario import Protocol
 from hyenaprof.scrub import scrub
+from hyenaprof.units import format_duration
 
 _Answer = TypeVar("_Answer", bound=AnyAnswer)
 OnProgress = Callable[[Progress], None]
@@ -234,6 +235,14 @@ class Worker:
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+
+
+def too_late(budget_s: float) -> WorkerError:
+    """What is said where the budget ended before the first worker had started."""
+    return WorkerError(
+        f"no worker had started when the budget of {format_duration(budget_s)} ended",
+        hint="give --budget more: a start takes some seconds",
+    )
 
 
 def last_words(log: str) -> str:

@@ -43,6 +43,9 @@ from hyenaprof.worker.memory import peak_memory
 from hyenaprof.worker.probe import availability
 from hyenaprof.worker.verify import verify, verify_at_length
 
+MOST_MEASURED_AGAIN = 3
+"""Times that a worker measures ceilings again that a visit exceeds, about 3 s each."""
+
 
 @dataclass(slots=True)
 class Session:
@@ -55,6 +58,7 @@ class Session:
     fingerprint_id: str = ""
     ceilings: CeilingsLine | None = None
     """Measured here, or handed over with a request to measure."""
+    _measured_again: int = 0
 
     def answer(self, body: AnyRequest, report: Report) -> AnyAnswer:  # noqa: PLR0911 -- one a verb
         """Gives the answer to one request; what it raises becomes a refusal."""
@@ -135,13 +139,14 @@ class Session:
     def _judged(self, measured: Visit) -> Visit:
         """The visit, or the same as `implausible` where it exceeds the ceilings even when they are measured again.
 
-        They are measured again up to three times while other processes disturb that. Where they always do, only what
-        is beyond twice a ceiling can be called implausible, and less than that carries a warning instead.
+        They are measured again up to three times a worker while other processes disturb that. Where they always do, only
+        what is beyond twice a ceiling can be called implausible, and less than that carries a warning instead.
         """
         cost = _cost(measured.point)
         if self.ceilings is None or implausible(measured, cost, self.ceilings) is None:
             return measured
-        for _ in range(_MEASURED_AGAIN):
+        while self._measured_again < MOST_MEASURED_AGAIN:
+            self._measured_again += 1
             again = measure_ceilings(self._held(), quick=True, fingerprint_id=self.fingerprint_id)
             self.ceilings = best_of(self.ceilings, again)
             reason = implausible(measured, cost, self.ceilings)
@@ -149,14 +154,11 @@ class Session:
                 return measured
             if not again.warnings:
                 break
+        reason = implausible(measured, cost, self.ceilings)
         if implausible(measured, cost, self.ceilings, tolerated=self.ceilings.tolerated) is None:
             doubt = f"beyond the ceilings, which other processes disturbed: {reason}"
             return measured.model_copy(update={"warnings": (*measured.warnings, doubt)})
         return measured.model_copy(update={"outcome": Outcome.IMPLAUSIBLE, "reason": reason})
-
-
-_MEASURED_AGAIN = 3
-"""Times at most, about 3 s each."""
 
 
 def _operator(point: Point) -> Operator:

@@ -15,7 +15,7 @@ from builders import (
 
 from hyenaprof.analysis.crossover import find_all
 from hyenaprof.errors import JournalError, MergeError, ScenarioError
-from hyenaprof.model import DType, EndLine, HeaderLine, MemoryLine, Phase, Visit
+from hyenaprof.model import CrossoverState, DType, EndLine, HeaderLine, MemoryLine, Phase, Visit
 from hyenaprof.records.journal import NAME, Journal
 from hyenaprof.records.merge import Part, contradictions, merge, read_part, write
 from hyenaprof.records.scenario import load_scenario
@@ -152,6 +152,14 @@ def test_one_round_a_side_of_two_runs_is_no_pair_and_has_no_interval():
 @pytest.mark.parametrize("other", [ELSEWHERE, HOT], ids=["another machine", "another protocol"])
 def test_sides_under_other_conditions_are_never_compared(other):
     assert crossovers(side("hyena"), side("flash", other, started_at=STARTED_AT + 1000)) == []
+
+
+def test_a_run_under_another_allocator_keeps_its_crossover_beside_the_firsts():
+    default = HERE.model_copy(update={"protocol": {**HERE.protocol, "allocator": "default"}})
+    merged = run(both(), both(default, name="two", started_at=STARTED_AT + 100.0, factor=2.0))
+    assert merged.other_allocator == ()
+    assert {crossover.state for crossover in find_all(merged.records)} == {CrossoverState.RESOLVED}
+    assert {record.fingerprint_id for record in merged.records} == {HERE.id, default.id}
 
 
 def test_two_machines_have_a_crossover_each_and_none_in_common():

@@ -7,6 +7,7 @@ from builders import make_scenario
 from scripted import Orders, write_script
 
 from hyenaprof.analysis.crossover import find_all
+from hyenaprof.errors import WorkerError
 from hyenaprof.model import CrossoverState
 from hyenaprof.records.store import load_run
 from hyenaprof.report.allocators import lines
@@ -16,6 +17,7 @@ from hyenaprof.running import allocators
 from hyenaprof.running.allocators import lengths_around
 from hyenaprof.running.progress import Display
 from hyenaprof.running.runner import Interrupted, SweepRequest, sweep
+from hyenaprof.running.workers import Workers
 
 WARM = {"hyena": (1e-6, 1.0), "flash": (1e-6 / 3000, 2.0)}
 """Equal at 3000 tokens."""
@@ -118,3 +120,26 @@ def test_without_a_crossover_there_is_nothing_to_look_at_again(go):
 def test_lengths_lie_around_the_crossover_about_an_octave_apart(go):
     run, _ = go(lengths=[64, 128, 1024, 1536, 2048, 4096, 8192, 131072])
     assert lengths_around(find_all(run.records)) == (1024, 2048, 4096, 8192)
+
+
+def test_where_no_worker_of_the_other_allocator_starts_nothing_is_said_of_any_point(go, monkeypatch):
+    own = Workers.get
+
+    def get(self, side, **limits):
+        if self._protocol.allocator == "default":
+            raise WorkerError("a worker did not start")
+        return own(self, side, **limits)
+
+    monkeypatch.setattr(Workers, "get", get)
+    run, _ = go()
+    assert crossover_of(run.records).length == pytest.approx(3000, rel=0.05)
+    assert (run.other_allocator, run.finished) == ((), True)
+
+
+def test_an_allocator_set_from_outside_is_the_only_one(go):
+    run, script = go(default_laws={})
+    assert run.other_allocator == ()
+    asked = [
+        (b["points"][0]["operator"], b["points"][0]["shape"]["length"], b["round"]) for b in script.asked("measure")
+    ]
+    assert len(asked) == len(set(asked))
