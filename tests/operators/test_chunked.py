@@ -153,7 +153,7 @@ def test_the_window_is_one_exponential_a_tap(length):
     assert torch.allclose(taps, expected, rtol=1e-14, atol=0)
 
 
-def test_chunked_takes_a_third_of_the_plain_ones_memory():
+def test_chunked_is_predicted_to_take_a_third_of_the_plain_ones_memory_forward_and_half_in_training():
     operator, shape = load("hyena", {}), Shape(batch=1, length=8192, width=768, heads=12)
 
     def need(implementation, phase):
@@ -164,7 +164,7 @@ def test_chunked_takes_a_third_of_the_plain_ones_memory():
 
 
 @pytest.mark.parametrize("implementation", ["chunked", "native"])
-def test_a_million_tokens_forward_fit_24_gib(implementation):
+def test_a_million_tokens_forward_are_predicted_to_fit_24_gib(implementation):
     shape = Shape(batch=1, length=2**20, width=768, heads=12)
     cost = load("hyena", {}).cost(implementation, shape, Scope.LAYER, phase=Phase.FORWARD, dtype=DType.FLOAT32)
     activation = 4 * 2**20 * 768
