@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from hyenaprof.model import DType, Point, Scope
+from hyenaprof.model import CheckEntry, DType, Point, Scope
 
 
 class Tolerance(NamedTuple):
@@ -73,3 +74,41 @@ def tolerance_of(point: Point) -> Tolerance:
 def least_of_table(point: Point) -> float:
     """The share of the table's tolerance that always passes."""
     return LEAST_OF_TABLE if point.dtype.itemsize_bytes >= 4 else LEAST_OF_TABLE_16_BITS
+
+
+def may_be_rounding(*sides: Iterable[CheckEntry]) -> frozenset[str]:
+    """Gradients that are red on any side by so little that their condition may be why."""
+    return frozenset(
+        entry.quantity
+        for side in sides
+        for entry in side
+        if entry.error is not None
+        and entry.quantity.startswith("gradient of ")
+        and entry.tolerance < entry.error <= MOST_OF_TABLE * entry.tolerance
+    )
+
+
+def allowed(
+    entries: Iterable[CheckEntry], *, plain: Iterable[CheckEntry], moves: Mapping[str, float], least: float
+) -> list[CheckEntry]:
+    """Entries with the tolerances they are judged by: the table's, widened by condition, narrowed by the plain one.
+
+    Args:
+        entries: What is judged, with the table's tolerances.
+        plain: The same of the plain implementation; empty where it is the one that is judged, or does not run.
+        moves: How far one rounding of every input moves a gradient, as an error; of those in `may_be_rounding` alone. One
+            that is red on one side is widened on both: which of two alike errors lies beyond the table is chance.
+        least: Share of the table's tolerance that no plain implementation narrows.
+    """
+    limits = {
+        entry.quantity: max(OVER_PLAIN * entry.error, least * entry.tolerance)
+        for entry in plain
+        if entry.error is not None
+    }
+
+    def limit(entry: CheckEntry) -> float:
+        condition = min(MOST_OF_TABLE * entry.tolerance, ROUNDINGS * moves.get(entry.quantity, 0.0))
+        own = max(entry.tolerance, condition)
+        return min(own, limits.get(entry.quantity, own))
+
+    return [entry.model_copy(update={"tolerance": limit(entry)}) for entry in entries]

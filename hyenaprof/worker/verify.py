@@ -27,14 +27,7 @@ from hyenaprof.operators.base import (
     refuse_backward,
     seeded,
 )
-from hyenaprof.worker.tolerances import (
-    MOST_OF_TABLE,
-    OVER_PLAIN,
-    ROUNDINGS,
-    Tolerance,
-    least_of_table,
-    tolerance_of,
-)
+from hyenaprof.worker.tolerances import Tolerance, allowed, least_of_table, may_be_rounding, tolerance_of
 
 _MOVES = 3
 """Random roundings tried; the furthest move counts."""
@@ -82,10 +75,10 @@ def verify(operator: Operator, point: Point, device: torch.device, fingerprint_i
         expected |= _gradients(exact, subject.names, exact_inputs, dy.double())
     entries = _entries(_everything(subject, dy, expected), tolerance_of(point))
     plain = _plain_entries(subject, dy, expected)
-    if any(map(_may_be_rounding, (*entries, *plain))) and _is_float32_layer(point):
-        moves = _moves_by_rounding(subject, dy.double(), expected)
-        entries, plain = _widened(entries, moves), _widened(plain, moves)
-    entries = _no_worse(entries, than=plain, least=least_of_table(point))
+    doubtful = may_be_rounding(entries, plain) if _is_float32_layer(point) else frozenset[str]()
+    moves = _moves_by_rounding(subject, dy.double(), expected) if doubtful else {}
+    conditions = {quantity: moves[quantity] for quantity in doubtful}
+    entries = allowed(entries, plain=plain, moves=conditions, least=least_of_table(point))
     with torch.no_grad():
         length = point.shape.length
         starts = sorted({1, length // 2, length - 1} & set(range(1, length)))
@@ -181,13 +174,6 @@ def _is_float32_layer(point: Point) -> bool:
     return point.scope is not Scope.CORE and point.dtype is DType.FLOAT32
 
 
-def _may_be_rounding(entry: CheckEntry) -> bool:
-    """Whether a gradient is red by so little that its condition may be why."""
-    if entry.error is None or not entry.quantity.startswith("gradient of "):
-        return False
-    return entry.tolerance < entry.error <= MOST_OF_TABLE * entry.tolerance
-
-
 def _moves_by_rounding(subject: _Subject, dy: Tensor, expected: Mapping[str, Tensor]) -> dict[str, float]:
     """How far each gradient's definition moves, as an error, when every number it is given moves by up to one rounding."""
     generator, moves = seeded(subject.point.seed + 2), dict[str, float]()
@@ -204,27 +190,6 @@ def _moves_by_rounding(subject: _Subject, dy: Tensor, expected: Mapping[str, Ten
 def _moved(tensor: Tensor, generator: torch.Generator) -> Tensor:
     sides = 2 * torch.rand(tensor.shape, generator=generator, dtype=torch.float64) - 1
     return tensor.double() * (1 + torch.finfo(tensor.dtype).eps / 2 * sides.to(tensor.device))
-
-
-def _widened(entries: list[CheckEntry], moves: Mapping[str, float]) -> list[CheckEntry]:
-    """Gives each gradient that may be red by rounding the tolerance of its condition, where that is the wider one."""
-
-    def widened(entry: CheckEntry) -> CheckEntry:
-        condition = ROUNDINGS * moves.get(entry.quantity, 0.0)
-        allowed = min(MOST_OF_TABLE * entry.tolerance, max(entry.tolerance, condition))
-        return entry.model_copy(update={"tolerance": allowed})
-
-    return [widened(entry) if _may_be_rounding(entry) else entry for entry in entries]
-
-
-def _no_worse(entries: list[CheckEntry], *, than: list[CheckEntry], least: float) -> list[CheckEntry]:
-    """Narrows tolerances to twice the plain implementation's error, but not below the least share of the table's."""
-    allowed = {
-        plain.quantity: min(plain.tolerance, max(OVER_PLAIN * plain.error, least * plain.tolerance))
-        for plain in than
-        if plain.error is not None
-    }
-    return [entry.model_copy(update={"tolerance": allowed.get(entry.quantity, entry.tolerance)}) for entry in entries]
 
 
 def _against_another(subject: _Subject, got: Mapping[str, Tensor], dy: Tensor) -> tuple[list[CheckEntry], str]:
