@@ -63,7 +63,15 @@ change little (9.4e-5 for 1.3e-4): not the measure is at fault, nor cancellation
 """
 
 MOST_OF_TABLE = 5.0
-"""No condition excuses an error beyond so many of the table's tolerances: 1 % of one channel's gradient is that much."""
+"""No condition excuses an error beyond so many of the table's tolerances: 5e-4 of a gradient's largest value. 1 % of one
+channel's gradient is beyond that where this channel's largest value is at least 5 % of the gradient's, as a middling
+channel's is; in a weaker channel an ill-conditioned gradient may hide it, as the table itself hides it below 1 %.
+
+At length, two float32 implementations are compared with each other and no condition is needed: they round mostly in the
+same places. Against hyena:fft, hyena:chunked was off by at most 3.1e-6 (1177 seeds of 16 quantities, lengths 1021 and
+4099, widths 8 to 24, orders 2 and 4, on a CPU) and hyena:native by 3.8e-6 (471 seeds, widths 8 and 16), where float64 was
+up to 2.5e-4 away from both. hyena:compiled was compared in three draws only (1.7e-6), and nothing on a GPU.
+"""
 
 
 def tolerance_of(point: Point) -> Tolerance:

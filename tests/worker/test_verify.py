@@ -236,8 +236,8 @@ def middling_channels(row):
             yield index, name.rpartition("_")[0], axis, int(largest.argsort()[len(largest) // 2])
 
 
-@pytest.mark.parametrize("row", ILL_CONDITIONED[:2])
-def test_one_percent_in_one_channel_of_any_weights_gradient_is_red_however_ill_conditioned(row):
+@pytest.mark.parametrize("row", ILL_CONDITIONED)
+def test_one_percent_in_a_middling_channel_of_any_weights_gradient_is_red_however_ill_conditioned(row):
     faults = list(middling_channels(row))
     assert len(faults) == 13
     for place, name, axis, channel in faults:
