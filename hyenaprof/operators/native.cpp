@@ -22,7 +22,6 @@ struct Filter {
   float at(const float* z, Index t) const { return bias + late * z[t] + middle * z[t - 1] + early * z[t - 2]; }
 };
 
-
 }  // namespace
 
 extern "C" {
