@@ -1,15 +1,14 @@
 """Transforms in vectors of channels, and the stages between them in one pass each, in C++ built at run time.
 
-`lanes.cpp` and `native.cpp` are compiled for this very CPU in about a second and loaded into the process; nothing stays on disk. They
-run on torch's own OpenMP threads: their OpenMP calls are left unresolved and meet the runtime that torch has loaded.
+`lanes.cpp` and `native.cpp` are compiled for this very CPU in about a second and loaded into the process; nothing stays
+on disk. They run on torch's own OpenMP threads: their OpenMP calls are left unresolved and meet the runtime that torch
+has loaded.
 """
 
 from __future__ import annotations
 
 import ctypes
 import math
-import os
-import shutil
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -22,10 +21,12 @@ from torch import Tensor
 
 from hyenaprof.errors import Unsupported
 from hyenaprof.operators.chunked import ChunkGradients, ChunkWeights, Cut, Workspace
+from hyenaprof.operators.compilers import cxx_compiler
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("lanes.cpp", "native.cpp"))
-COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-fopenmp")
+COMPILER_LIMIT_S = 60.0
+"""For one file, which takes about a second."""
 SHORT_TAPS = 3
 """Taps of the short filter that the code is written for."""
 LANES = 8
@@ -38,17 +39,15 @@ def native_code() -> ctypes.CDLL:
     """Compiles and loads both files, once a process.
 
     Raises:
-        Unsupported: No compiler, or it or the loader refuses, in its own words.
+        Unsupported: No compiler, it does not end, or it or the loader refuses, in its own words.
     """
-    compiler = os.environ.get("CXX") or next(filter(shutil.which, COMPILERS), None)
-    if compiler is None:
-        raise Unsupported(f"no C++ compiler: neither $CXX nor {', '.join(COMPILERS)} is there")
+    compiler = cxx_compiler()
     with tempfile.TemporaryDirectory(prefix="hyenaprof-") as folder:
         compiled, linked = [Path(folder, f"{source.stem}.o") for source in SOURCES], Path(folder, "native.so")
         for source, target in zip(SOURCES, compiled, strict=True):
-            _run(compiler, *FLAGS, "-c", str(source), "-o", str(target))
+            _run(*compiler, *FLAGS, "-c", str(source), "-o", str(target))
         # Linked without OpenMP: torch's runtime is in the process already, and a second one would fight it for the cores.
-        _run(compiler, "-shared", *map(str, compiled), "-o", str(linked))
+        _run(*compiler, "-shared", *map(str, compiled), "-o", str(linked))
         try:
             return ctypes.CDLL(str(linked))
         except OSError as error:
@@ -57,9 +56,11 @@ def native_code() -> ctypes.CDLL:
 
 def _run(*command: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMPILER_LIMIT_S)
     except OSError as error:
         raise Unsupported(f"the C++ compiler cannot be run: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise Unsupported(f"the C++ compiler {command[0]} did not end within {COMPILER_LIMIT_S:g} s") from error
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise Unsupported(f"the C++ compiler refuses: {said[0]}")

@@ -1,9 +1,11 @@
+import shlex
+
 import pytest
 import torch
 
 from hyenaprof.errors import Unsupported
 from hyenaprof.model import DType, Phase, Point, Scope, Shape
-from hyenaprof.operators import chunked, chunked_layer, native
+from hyenaprof.operators import chunked, chunked_layer, compilers, native
 from hyenaprof.operators.base import load
 from hyenaprof.worker.verify import verify
 
@@ -135,3 +137,20 @@ def test_a_compiler_that_refuses_is_quoted(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", str(refusing))
     with pytest.raises(Unsupported, match="refuses: error: bad flag"):
         built()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_compiler_that_does_not_end_is_unsupported(monkeypatch, tmp_path):
+    endless = tmp_path / "endless"
+    endless.write_text("#!/bin/sh\nexec sleep 9\n")
+    endless.chmod(0o755)
+    monkeypatch.setenv("CXX", str(endless))
+    monkeypatch.setattr(native, "COMPILER_LIMIT_S", 0.1)
+    with pytest.raises(Unsupported, match=r"the C\+\+ compiler .*endless did not end within 0\.1 s"):
+        built()
+
+
+@pytest.mark.usefixtures("compiled", "fresh")
+def test_a_compiler_with_arguments_is_run_with_them(monkeypatch):
+    monkeypatch.setenv("CXX", shlex.join(["/usr/bin/env", *compilers.cxx_compiler()]))
+    built()
