@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch._dynamo.exc import TorchDynamoException
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-from hyenaprof.errors import Unsupported
 from hyenaprof.operators.attention_kernels import Kernel, try_on_zeros
+from hyenaprof.operators.compilers import compiled_whole
 
 BLOCK = 128
 """Positions in a block of the mask, flex_attention's own default."""
@@ -25,15 +24,12 @@ def flex_kernel(length: int, head_dimension: int, *, dtype: torch.dtype, device:
 
 
 def compiled_flex(length: int, device: torch.device) -> Kernel:
-    """flex_attention compiled, with the causal mask of a length."""
+    """flex_attention compiled, with the causal mask of a length; each length is compiled, none runs as written."""
     mask = causal_blocks(length, device)
-    compiled = torch.compile(flex_attention, dynamic=False)
+    compiled = compiled_whole(flex_attention, dynamic=False)
 
     def attend(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor) -> Tensor:
-        try:
-            y_BHLK: Tensor = compiled(q_BHLK, k_BHLK, v_BHLK, block_mask=mask)
-        except (TorchDynamoException, NotImplementedError) as error:
-            raise Unsupported(_first_line(error)) from error
+        y_BHLK: Tensor = compiled(q_BHLK, k_BHLK, v_BHLK, block_mask=mask)
         return y_BHLK
 
     return attend
@@ -66,7 +62,3 @@ def causal_blocks(length: int, device: torch.device) -> BlockMask:
 
 def _causal(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:  # noqa: ARG001 -- flex_attention's form
     return query >= key
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

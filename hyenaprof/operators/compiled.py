@@ -6,8 +6,6 @@ them: short filter and first gate in one, skip and next gate in one. Gradients a
 
 from __future__ import annotations
 
-import os
-import shutil
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -17,14 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hyenaprof.errors import Unsupported
+from hyenaprof.operators.compilers import compiled_whole, cxx_compiler
 from hyenaprof.operators.convolution import long_convolution
 from hyenaprof.operators.gated_convolution import MixingWeights
 from hyenaprof.operators.projections import LayerTensors
 
 LEAST_LENGTH = 16
 """Below, the stages run as they are written: torch.compile would make another version for each tiny size."""
-COMPILERS = ("g++", "clang++")
 EXAMPLE_LENGTH = 64
 """Of the sequence on which stages are compiled."""
 
@@ -87,27 +84,15 @@ def compiled_stages(length: int, device: torch.device, *, run: Callable[[Stages]
     """
     if length < LEAST_LENGTH:
         return WRITTEN
-    if device.type == "cpu" and not (os.environ.get("CXX") or any(map(shutil.which, COMPILERS))):
-        raise Unsupported(f"torch.compile needs a C++ compiler: neither $CXX nor {', '.join(COMPILERS)} is there")
+    if device.type == "cpu":
+        cxx_compiler()  # torch's own words for its absence name no remedy
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's compiler warns of its own imports, and of reading .grad of its inputs
-        from torch._dynamo.exc import TorchDynamoException
-
+        warnings.simplefilter("ignore")  # torch's compiler warns of reading .grad of its inputs
         stages = _compiled()
-        try:
-            run(stages)
-        except TorchDynamoException as error:
-            raise Unsupported(f"torch.compile refuses: {_first_line(error)}") from error
+        run(stages)
     return stages
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @cache
 def _compiled() -> Stages:
-    from torch._inductor import config
-
-    config.compile_threads = 1  # its pool of processes would stay beside what is measured
-    return Stages(torch.compile(enter, dynamic=True), torch.compile(leave, dynamic=True))
+    return Stages(compiled_whole(enter, dynamic=True), compiled_whole(leave, dynamic=True))

@@ -42,8 +42,13 @@ def _imported(module: str) -> Any:  # noqa: ANN401 -- somebody's module
         raise PackageRefused(f"{_words(module, error)} ({type(error).__name__})") from error
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an error that says something, else its kind."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def _words(module: str, error: Exception) -> str:
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    said = first_line(error)
     return said if module.partition(".")[0] in said else f"{module} cannot be imported: {said}"
 
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch._dynamo.exc import TorchDynamoException
@@ -54,9 +56,9 @@ def test_on_a_cpu_it_is_unsupported_in_torchs_words():
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (TorchDynamoException("\n  no C++ compiler found\nmore"), "no C++ compiler found"),
-        (NotImplementedError("NYI: embedding dimension"), "NYI: embedding dimension"),
-        (NotImplementedError(), "NotImplementedError"),
+        (TorchDynamoException("\n  no C++ compiler found\nmore"), "torch.compile refuses: no C++ compiler found"),
+        (NotImplementedError("NYI: embedding dimension"), "torch.compile refuses: NYI: embedding dimension"),
+        (NotImplementedError(), "torch.compile refuses: NotImplementedError"),
     ],
 )
 def test_what_the_compiler_refuses_is_unsupported_in_its_words(monkeypatch, error, said):
@@ -68,3 +70,27 @@ def test_what_the_compiler_refuses_is_unsupported_in_its_words(monkeypatch, erro
     with pytest.raises(Unsupported) as caught:
         compiled_flex(5, CPU)(q, q, q)
     assert str(caught.value) == said
+
+
+def test_ten_lengths_in_one_process_are_each_compiled(monkeypatch):
+    """Past torch's own limit of 8 the function would run as written, and be timed as if it were compiled."""
+    graphs = []
+
+    def count(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=count))
+    for length in range(16, 26):
+        q = torch.randn(1, 1, length, 16)
+        compiled_flex(length, CPU)(q, q, q)
+    assert len(graphs) == 10
+
+
+def test_its_compiler_makes_no_processes_of_its_own():
+    from torch._inductor import config
+
+    with config.patch(compile_threads=4):
+        compiled_flex(5, CPU)
+        assert config.compile_threads == 1
