@@ -110,9 +110,7 @@ class Sweep:
         for iteration in sorted(self._iterations(self._pairings[length]), key=lambda it: self._sides.index(it.side)):
             if session.left_s <= 0:
                 self._cut.add(iteration.side)
-            if iteration.side in self._cut:
-                self._leave_unseen(iteration)
-            elif self._described(iteration):
+            if iteration.side not in self._cut and self._described(iteration):
                 self._judge(iteration)
 
     def _described(self, iteration: Iteration) -> bool:
@@ -148,17 +146,11 @@ class Sweep:
             self._session.workers.drop(iteration.side)
         if self._session.cuts(refused):
             self._cut.add(iteration.side)
-            self._leave_unseen(iteration)
             return
         self._session.skip(self._ledger.open_points(iteration), refused.outcome, refused.reason, side=iteration.side)
         if iteration.side not in self._told:
             self._told.add(iteration.side)
             self._session.display.failed(iteration, refused.outcome, refused.reason)
-
-    def _leave_unseen(self, iteration: Iteration) -> None:
-        points = [point for point in self._ledger.open_points(iteration) if not self._ledger.visits(point)]
-        reason = "the budget ended before it could be looked at"
-        self._session.skip(points, Outcome.OVER_BUDGET, reason, side=iteration.side)
 
     def _out_of_memory_before(self, iteration: Iteration) -> str | None:
         point = iteration.points[0]
@@ -306,10 +298,19 @@ class Sweep:
                     side=iteration.side,
                     predicted=self._predicted(iteration),
                 )
+        self._leave_unseen()
         complete = self._complete()
         failed = sum(record.outcome is not Outcome.OK for record in self._ledger.records())
         reason = "nothing is left to measure" if complete else rounds.end_reason(session.left_s, cut=bool(self._cut))
         session.end(complete=complete, reason=f"{reason}; points not measured: {failed}" if failed else reason)
+
+    def _leave_unseen(self) -> None:
+        """Journals every point of a side that was cut off which was neither visited nor left out already."""
+        for iteration in self._iterations([p for held in self._pairings.values() for p in held if self._asked(p)]):
+            points = [point for point in self._ledger.open_points(iteration) if not self._ledger.visits(point)]
+            if points and iteration.side in self._cut and iteration not in self._left_out:
+                reason = "the budget ended before it could be looked at"
+                self._session.skip(points, Outcome.OVER_BUDGET, reason, side=iteration.side)
 
     def _predicted(self, iteration: Iteration) -> dict[str, float]:
         """Seconds of one call by the id of the point that reads the whole call; nothing where it would be a guess."""

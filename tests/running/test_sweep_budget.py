@@ -13,6 +13,8 @@ from sweeps import FAST, Told, keys_of, lines_of, outcomes_of
 from hyenaprof.errors import WorkerError
 from hyenaprof.model import Outcome, Phase, SkipLine
 from hyenaprof.running.runner import SweepRequest, sweep
+from hyenaprof.running.session import Session
+from hyenaprof.running.workers import Refused
 
 
 def test_a_point_predicted_past_the_budget_is_left_out_with_its_prediction(go):
@@ -98,3 +100,20 @@ def test_a_first_worker_that_never_starts_is_an_error_within_the_budget(tmp_path
     with pytest.raises(WorkerError, match=r"no worker had started when the budget of 2.0 s ended"):
         sweep(two_environments(tmp_path, first=({"verb": "hello", "kind": "hang"},)), Told())
     assert time.monotonic() - begun_s < 1.2 * 2 + 1
+
+
+def test_a_side_cut_off_after_its_first_iteration_leaves_no_point_without_a_row(go, monkeypatch):
+    described = Session.describe
+
+    def describe(self, side, points):
+        if side.operator == "flash" and points[0].phase is Phase.BACKWARD:
+            monkeypatch.setattr(Session, "left_s", property(lambda _: 0.0))
+            raise Refused.of(Outcome.TIMEOUT, "no answer")
+        described(self, side, points)
+
+    monkeypatch.setattr(Session, "describe", describe)
+    run, _, _ = go(lengths=[1024], rounds=1)
+    assert {(r.point.operator, r.point.phase) for r in run.records} == {
+        (name, phase) for name in ("hyena", "flash") for phase in (Phase.FORWARD, Phase.BACKWARD, Phase.TRAINING)
+    }
+    assert {r.outcome for r in run.records} == {Outcome.OVER_BUDGET}
