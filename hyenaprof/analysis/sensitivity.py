@@ -46,9 +46,18 @@ def sensitivity(machines: Mapping[str, Iterable[Record]], *, metric: Metric = "l
     Returns:
         Rows in the order in which the pairs first appear, the same pair on several devices in one row.
     """
+    return side_by_side({device: find_all(records, metric=metric) for device, records in machines.items()})
+
+
+def side_by_side(devices: Mapping[str, Iterable[Crossover]]) -> tuple[SensitivityRow, ...]:
+    """The same of crossovers that were found already, by the name of the device.
+
+    Args:
+        devices: Crossovers by the name of the device they were measured on.
+    """
     rows: dict[tuple[object, ...], dict[str, Crossover]] = defaultdict(dict)
-    for device, records in machines.items():
-        for crossover in find_all(records, metric=metric):
+    for device, crossovers in devices.items():
+        for crossover in crossovers:
             rows[_pair(crossover)][device] = crossover
     return tuple(
         SensitivityRow(first.challenger, first.incumbent, found)

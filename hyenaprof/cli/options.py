@@ -41,7 +41,7 @@ Set = Annotated[
 MinLen = Annotated[
     str | None,
     typer.Option(
-        metavar="L", help="Shortest length [1k; lower where the challenger leads there].", rich_help_panel=PLAN
+        metavar="L", help="Shortest length [1k; lower where the incumbent does not clearly lead].", rich_help_panel=PLAN
     ),
 ]
 MaxLen = Annotated[

@@ -91,7 +91,7 @@ class Scenario(OnDisk):
     )
     lengths: tuple[int, ...] = Field(min_length=1)
     extend_below: bool = False
-    """Whether lengths are halved down to 64 while the challenger already leads at the shortest."""
+    """Whether lengths are halved down to 64 while the incumbent does not clearly lead at the shortest."""
     batch: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed), Field(min_length=1)] = (1,)
     width: Annotated[tuple[int, ...], BeforeValidator(_listed), Field(min_length=1)] = (768,)
     heads: Annotated[tuple[int, ...] | None, BeforeValidator(_listed)] = None

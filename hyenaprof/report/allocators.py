@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from hyenaprof.analysis.sensitivity import SensitivityRow, sensitivity
-from hyenaprof.model import Fingerprint, Record, Section, Table
+from hyenaprof.model import Crossover, Fingerprint, Record, Section, Table
 from hyenaprof.report.findings import Findings
 from hyenaprof.report.words import begun
 from hyenaprof.units import UNKNOWN
 
+FEWEST_LENGTHS = 3
 WHY = (
     "glibc's own settings give every large tensor back to the system and fault its pages in again on the next call; the "
     "warm allocator keeps them. That favours the side that makes fewer temporaries, so the crossover may move."
@@ -42,7 +43,12 @@ def both(findings: Findings) -> tuple[tuple[str, ...], tuple[SensitivityRow, ...
         return (), ()
     names = (_name(run.fingerprints, run.records), _name(run.fingerprints, run.other_allocator))
     rows = sensitivity(dict(zip(names, (run.records, run.other_allocator), strict=True)))
-    return names, tuple(row for row in rows if len(row.found) > 1 and any(x.comparisons for x in row.found.values()))
+    return names, tuple(row for row in rows if len(row.found) > 1 and _was_looked_for(row.found[names[1]]))
+
+
+def _was_looked_for(crossover: Crossover) -> bool:
+    """Whether the budget sufficed to look around under the other allocator, rather than at a length or two."""
+    return len(crossover.comparisons) >= FEWEST_LENGTHS
 
 
 def _name(fingerprints: dict[str, Fingerprint], records: tuple[Record, ...]) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from hyenaprof.analysis.overview import REACHES, outlook, predictions, scalings_of
 from hyenaprof.analysis.scaling import Scaling
-from hyenaprof.analysis.sensitivity import SensitivityRow, sensitivity
+from hyenaprof.analysis.sensitivity import SensitivityRow, side_by_side
 from hyenaprof.analysis.sentence import settings_apart
-from hyenaprof.model import Cell, Crossover, Record, Section, Table
-from hyenaprof.report.findings import Findings, Panel, setting_of
+from hyenaprof.model import Cell, Crossover, Section, Table
+from hyenaprof.report.findings import Findings, Panel
 from hyenaprof.report.words import exponent_interval, predicted_latency
 from hyenaprof.units import UNKNOWN, format_percent
 
@@ -88,8 +88,9 @@ def _scalings(panel: Panel) -> tuple[Scaling, ...]:
 def outlooks(findings: Findings) -> Iterator[str]:
     """What may come past the range, by phase and, where there are several, setting."""
     several = len(findings.places) > 1
+    scalings = {panel.number: _scalings(panel) for panel in findings.panels}
     for panel, crossover in findings.crossovers():
-        text = beyond(crossover, _scalings(panel), findings.names)
+        text = beyond(crossover, scalings[panel.number], findings.names)
         if text is not None:
             yield f"{panel.setting.phase}: {text}" + (f" ({findings.place_words(panel.setting)})" if several else "")
 
@@ -97,7 +98,7 @@ def outlooks(findings: Findings) -> Iterator[str]:
 def kernels(findings: Findings) -> Section | None:
     """Crossovers by pair of implementations and by device; None where the run has but one of each."""
     machines = _machines(findings)
-    rows = sensitivity(machines)
+    rows = side_by_side(machines)
     pairs = Counter((row.challenger.operator, row.incumbent.operator) for row in rows if _is_first_setting(row, rows))
     if len(machines) < 2 and max(pairs.values(), default=0) < 2:
         return None
@@ -133,9 +134,9 @@ def _is_first_setting(row: SensitivityRow, rows: Iterable[SensitivityRow]) -> bo
     return row.challenger.setting == first.challenger.setting
 
 
-def _machines(findings: Findings) -> dict[str, list[Record]]:
-    """Records by the name of the device they were measured on."""
-    held: dict[str, list[Record]] = defaultdict(list)
-    for finding in findings.points:
-        held[findings.machine(setting_of(finding))].append(finding.record)
+def _machines(findings: Findings) -> dict[str, list[Crossover]]:
+    """Crossovers in time by the name of the device they were measured on."""
+    held: dict[str, list[Crossover]] = defaultdict(list)
+    for panel in findings.panels:
+        held[findings.machine(panel.setting)].extend(panel.latency)
     return dict(held)

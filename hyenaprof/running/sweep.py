@@ -84,7 +84,7 @@ class Sweep:
                     self._extend_below(round_, rounds_wanted)
 
     def _extend_below(self, round_: int, rounds_wanted: int) -> None:
-        """Halves the shortest length while the challenger already leads there, and does the round at those."""
+        """Halves the shortest length while the incumbent does not clearly lead there, and does the round at those."""
         scenario = self._session.scenario
         added = [length for length in self._pairings if length < scenario.lengths[0]]
         for length in sorted(added, reverse=True):
@@ -94,7 +94,9 @@ class Sweep:
             if not rounds.leads_at_shortest(self.crossovers(), shortest):
                 return
             shortest //= 2
-            self._session.display.note(f"the challenger already leads at {shortest * 2}: going down to {shortest}")
+            self._session.display.note(
+                f"the incumbent does not clearly lead at {shortest * 2}: going down to {shortest}"
+            )
             self._open(shortest)
             self._visit_length(shortest, round_, rounds_wanted)
 

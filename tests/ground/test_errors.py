@@ -10,6 +10,7 @@ EXIT_CODES = {
     "ScenarioError": 2,
     "JournalError": 2,
     "TableError": 2,
+    "MergeError": 1,
     "OperatorError": 2,
     "DeviceError": 3,
     "FingerprintError": 3,

@@ -46,8 +46,8 @@ def test_lengths_go_down_while_the_challenger_leads_at_the_shortest_and_it_is_sa
     run, told, _ = go(Orders(laws=laws), lengths={"to": 2048}, phases="forward")
     assert sorted({r.point.shape.length for r in run.records}) == [256, 512, 1024, 2048]
     assert [note for note in told.notes if "going down" in note] == [
-        "the challenger already leads at 1024: going down to 512",
-        "the challenger already leads at 512: going down to 256",
+        "the incumbent does not clearly lead at 1024: going down to 512",
+        "the incumbent does not clearly lead at 512: going down to 256",
     ]
     assert set(keys_of(run).values()) == {1}
     assert {visit.round for visit in lines_of(run, Visit) if visit.point.shape.length == 256} == {0, 1}
