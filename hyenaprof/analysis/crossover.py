@@ -12,7 +12,7 @@ from hyenaprof.analysis.flips import Judged, judge
 from hyenaprof.analysis.location import Location
 from hyenaprof.analysis.refinement import more_rounds, next_lengths
 from hyenaprof.analysis.scaling import measured_exponents
-from hyenaprof.analysis.sentence import OUTCOME_WORDS, sentence, settings_apart, shared_names
+from hyenaprof.analysis.sentence import LEAST_ROUNDS, OUTCOME_WORDS, sentence, settings_apart, shared_names
 from hyenaprof.analysis.stats import LogRatio, comparison_of, energy_of, log_ratio, median_of
 from hyenaprof.model import Comparison, Crossover, CrossoverState, Curve, Outcome, Record, Visit
 from hyenaprof.operators import OPERATORS, operator_table
@@ -176,6 +176,7 @@ def _judged(
     judged = judge(measured, comparisons, names)
     stops = [stop for side in (ours, theirs) if (stop := _stop(side, covered[1]))]
     state, winner = _state(judged, comparisons, names, censored=bool(stops))
+    told = metric == "latency" and winner is not None and comparisons[-1].low is None  # the sentence says it
     return Crossover(
         challenger=one,
         incumbent=other,
@@ -187,7 +188,7 @@ def _judged(
         winner=winner,
         reason="; ".join(stops) or None,
         equal_zone=judged.equal_zone,
-        warnings=_warnings(judged, measured, metric),
+        warnings=_warnings(judged, measured, metric) + (() if told else _too_few(comparisons)),
     )
 
 
@@ -196,10 +197,17 @@ def _why_nothing(ours: Mapping[int, Record], theirs: Mapping[int, Record], metri
         if all(record.outcome is not Outcome.OK for record in side.values()):
             first = side[min(side)]
             return f"{first.point.label} was measured nowhere: {first.reason or OUTCOME_WORDS[first.outcome]}"
+        if metric == "latency" and not any(record.visits for record in side.values()):
+            return f"{next(iter(side.values())).point.label} has no time at any length"
     both = [n for n in ours if n in theirs and ours[n].outcome is theirs[n].outcome is Outcome.OK]
     if both:
         return f"no {metric.replace('_', ' ')} was measured"
-    return "the two sides were measured at no common length"
+    stops = [stop for side in (ours, theirs) if (stop := _stop(side, _last(side)))]
+    return "; ".join(["the two sides were measured at no common length", *stops])
+
+
+def _last(side: Mapping[int, Record]) -> int:
+    return max((length for length, record in side.items() if record.outcome is Outcome.OK), default=0)
 
 
 def _stop(side: Mapping[int, Record], end: int) -> str | None:
@@ -221,20 +229,28 @@ def _state(
         return (CrossoverState.RESOLVED if len(judged.flips) == 1 else CrossoverState.SEVERAL), None
     if judged.flips or judged.overall == 0:
         return CrossoverState.UNRESOLVED, None
-    if judged.overall > 0:
-        return CrossoverState.NONE_IN_RANGE, names[0]
-    return (CrossoverState.CENSORED if censored else CrossoverState.NONE_IN_RANGE), names[1]
+    winner = names[0] if judged.overall > 0 else names[1]
+    # a challenger that leads already cannot be cut off from its crossover by a side that stops later, but from one
+    # length nobody can tell on which side of it the crossover lies
+    cut = censored and (winner == names[1] or len(comparisons) == 1)
+    return (CrossoverState.CENSORED if cut else CrossoverState.NONE_IN_RANGE), winner
 
 
 def _warnings(judged: Judged, measured: list[LogRatio], metric: Metric) -> tuple[str, ...]:
     said = []
     if metric != "peak_memory" and all(ratio.location.error is None for ratio in measured):
         said.append("single values: no interval can be had")
-    unpaired = sum(not ratio.paired and ratio.location.error is not None for ratio in measured)
-    if unpaired:
-        said.append(f"{unpaired} of {len(measured)} lengths compared without common rounds")
     said.extend(f"the times jump between {low} and {high}: the crossover is that step" for low, high in judged.steps)
     return tuple(said)
+
+
+def _too_few(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """Why there is no interval at lengths that were measured more than once."""
+    few = [comparison for comparison in comparisons if comparison.low is None and comparison.rounds > 1]
+    if not few:
+        return ()
+    where = "" if len(few) == len(comparisons) else f" at {len(few)} of {len(comparisons)} lengths"
+    return (f"{few[0].rounds} rounds{where}: an interval needs {LEAST_ROUNDS}",)
 
 
 def statements(

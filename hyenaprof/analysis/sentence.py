@@ -23,6 +23,8 @@ _VERBS = {
     "peak_memory": ("undercuts", "needs less memory"),
     "energy": ("undercuts", "needs less energy"),
 }
+LEAST_ROUNDS = 3
+"""Below it a ratio has no interval: two rounds leave one degree of freedom."""
 SETTING_FIELDS = ("scope", "batch", "width", "heads", "dtype", "device")
 
 
@@ -73,16 +75,22 @@ def _statement(crossover: Crossover, names: Mapping[str, str]) -> str:
             reason = _renamed(crossover.reason or "nothing was measured", names)
             return f"{ours} and {theirs} cannot be compared: {reason}"
         case CrossoverState.EQUAL:
-            return f"{ours} and {theirs} are practically equal (within 2 %) from {low} to {high}"
+            both = f"{ours} and {theirs} are practically equal (within 2 %) from {low} to {high}"
+            return both + _stopped(crossover, names)
         case CrossoverState.UNRESOLVED:
-            return _unresolved(crossover, f"{ours} and {theirs}")
+            return _unresolved(crossover, f"{ours} and {theirs}") + _stopped(crossover, names)
         case CrossoverState.RESOLVED:
             return _change(crossover, crossover.flips[0], names) + _equal(crossover)
         case CrossoverState.SEVERAL:
             changes = "; ".join(_change(crossover, flip, names) for flip in crossover.flips)
             return f"{len(crossover.flips)} changes of the lead: {changes}{_equal(crossover)}"
         case _:
-            return _one_leads(crossover, names) + _equal(crossover)
+            return _one_leads(crossover, names) + _stopped(crossover, names) + _equal(crossover)
+
+
+def _stopped(crossover: Crossover, names: Mapping[str, str]) -> str:
+    """Where and why a side ended past the last common length."""
+    return f"; {_renamed(crossover.reason, names)}" if crossover.reason else ""
 
 
 def _equal(crossover: Crossover) -> str:
@@ -107,12 +115,10 @@ def _one_leads(crossover: Crossover, names: Mapping[str, str]) -> str:
     by = format_ratio(max(last.ratio, 1 / last.ratio))
     leads = f"{names[winner]} {_VERBS[crossover.metric][1]}"
     if low == high:
-        return f"{leads} at {low}, the only length measured on both sides ({by}{_caveat(crossover)}): where they cross cannot be said"
+        there = f"at {low}, the only length measured on both sides ({by}{_caveat(crossover)})"
+        return f"{leads} {there}: where they cross cannot be said"
     reach = f"already from {low} up to {high}" if winner == crossover.challenger.label else f"up to {high}"
-    text = f"not in range: {leads} {reach} ({by} there{_caveat(crossover)})"
-    if crossover.state is CrossoverState.CENSORED and crossover.reason:
-        text += f"; {_renamed(crossover.reason, names)}"
-    return text
+    return f"not in range: {leads} {reach} ({by} there{_caveat(crossover)})"
 
 
 def _caveat(crossover: Crossover) -> str:
@@ -120,7 +126,9 @@ def _caveat(crossover: Crossover) -> str:
     last = crossover.comparisons[-1]
     if crossover.metric != "latency" or last.low is not None:
         return ""
-    return f"; {last.rounds} {'round' if last.rounds == 1 else 'rounds'} only, no interval"
+    if last.rounds == 1:
+        return "; 1 round only, no interval"
+    return f"; {last.rounds} rounds: an interval needs {LEAST_ROUNDS}"
 
 
 def _change(crossover: Crossover, flip: Flip, names: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -181,7 +182,7 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
         "allocator": allocator,
         "threads": threads,
     }
-    from hyenaprof.records.source import holds_numbers, read_source, source_of
+    from hyenaprof.records.source import holds_numbers, read_source, refuse_other_file, source_of
 
     if source is not None and holds_numbers(source):
         rest = {
@@ -196,6 +197,8 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
         from hyenaprof.cli.analyse import analyse
 
         raise typer.Exit(analyse(read_source(source), json=json))
+    if source is not None:
+        refuse_other_file(Path(source))
     if source is None and min_len is None:
         flags["min_len"] = "64"
     page = o.scenario_of(source, flags, prefix="crossover-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyenaprof.errors import JournalError
+from hyenaprof.errors import JournalError, TableError
 from hyenaprof.model import Fingerprint, Record
 from hyenaprof.records.journal import NAME
 from hyenaprof.records.store import Run, load_run
@@ -50,10 +50,23 @@ def read_source(text: str) -> Source:
         JournalError: No run there, a corrupt line, or a run merged from several machines or protocols.
     """
     path = Path(text)
+    refuse_other_file(path)
     if path.suffix.lower() not in TABLE_SUFFIXES:
         return _of_one_machine(source_of(load_run(path)))
     table = read_table(path if path.exists() else table_files().get(text, path))
     return Source(name=table.source, records=table.records, stated=table.stated, warnings=table.warnings)
+
+
+def refuse_other_file(path: Path) -> None:
+    """Refuses a file that is there and by its ending neither a table, nor of a run, nor YAML.
+
+    Raises:
+        TableError: It is such a file.
+    """
+    if path.suffix.lower() not in {*TABLE_SUFFIXES, ".yaml", ".yml", ""} and path.name != NAME and path.is_file():
+        raise TableError(
+            f"{path.name} is not named as a table", hint="a table of times must be named .csv (commas) or .json"
+        )
 
 
 def _of_one_machine(source: Source) -> Source:

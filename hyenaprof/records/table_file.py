@@ -6,12 +6,14 @@ import csv
 import json
 import math
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
+from typing import TypeVar
 
-from hyenaprof.errors import HyenaprofError, ScenarioError, TableError
+from hyenaprof.errors import HyenaprofError, ScenarioError, TableError, did_you_mean
 from hyenaprof.model import DType, MemoryLine, Outcome, Phase, Point, Record, Scope, Shape, Visit
 from hyenaprof.units import MAX_LENGTH, parse_length
 
@@ -21,12 +23,16 @@ OTHER_COLUMNS = ("operator", "length", "round", "peak_memory_bytes")
 IMPLEMENTATION = "table"
 """Stands for the implementation where the table names none after a colon."""
 FINGERPRINT_ID = "table"
-_NOTHING = {"", "-", "\N{EN DASH}", "nan", "none", "null", "n/a"}
+_NOTHING = {"", "-", "\N{EN DASH}", "none", "null", "n/a"}
 _OUTCOMES = {"oom": Outcome.OOM, "out of memory": Outcome.OOM, "timeout": Outcome.TIMEOUT, "crashed": Outcome.CRASHED}
 _TRITON_LABEL = re.compile(r"(?P<name>.+?)(?: \((?P<unit>[^()]*)\))?")
 _TRITON_UNITS = {"": "latency_ms", "ms": "latency_ms", "s": "latency_s", "us": "latency_us"}
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_JSON_ROW = '[{"operator": "hyena", "length": 1024, "latency_ms": 1.5}, ...]'
+UNPAIRED = "repetitions are not paired: a column `round` would say which were made together"
 
 Row = dict[str, str]
+Word = TypeVar("Word", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +59,50 @@ def read_table(path: Path) -> TableFile:
     Columns: operator (`name` or `name:implementation`), length, one of latency_s, latency_ms and latency_us, and where
     known phase, scope, batch, width, heads, dtype, device, round and peak_memory_bytes. Rows of one operator at one
     length are repetitions, but for rows that are the same in every cell; they are compared in pairs where a column
-    `round` says which belong together. A time of
-    `oom`, `timeout` or `crashed` is that outcome, an empty one is passed over. JSON is a list of such rows. A CSV
+    `round` says which belong together. A time of `oom`, `timeout` or `crashed` is that outcome, an empty one is passed
+    over, unless an operator has no other: then it is there, without a time. JSON is a list of such rows. A CSV
     without a column `operator` is read as Triton's `perf_report` writes it: lengths first, then one column an operator.
+    A first column without a name is an index, and is passed over.
 
     Raises:
         TableError: No such file, or a row that cannot be read, named by its line.
     """
-    rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
+    as_json = path.suffix.lower() == ".json"
+    rows = _json_rows(path) if as_json else _csv_rows(path)
     if not rows:
-        raise TableError(f"{path.name} holds no rows", hint="a header line and one row a time")
-    first = rows[0][1]
+        raise TableError(
+            f"{path.name} holds no rows", hint=_JSON_ROW if as_json else "a header line and one row a time"
+        )
     warnings: tuple[str, ...] = ()
-    if "operator" not in first:
+    if "operator" not in rows[0][1]:
         rows, warnings = _long_form(path.name, rows)
+    _check_columns(path.name, rows[0][1])
     unit = _unit(path.name, rows[0][1])
-    _check_columns(path.name, rows[0][1], unit)
-    seen: dict[tuple[str, ...], tuple[int, Row]] = {}
-    for line, row in rows:
-        seen.setdefault(tuple(row.values()), (line, row))
-    once = list(seen.values())
-    if repeated := len(rows) - len(once):
-        said = "1 row stands twice and was" if repeated == 1 else f"{repeated} rows stand twice and were"
-        warnings = (*warnings, f"{said} counted once")
+    once = _once(rows)
+    records = _records(path.name, once, unit)
     return TableFile(
         source=path.name,
-        records=_records(path.name, once, unit),
+        records=records,
         stated=frozenset(name for name in SETTING_COLUMNS if name in rows[0][1]),
-        warnings=warnings,
+        warnings=(*warnings, *_repetitions(len(rows) - len(once), records, paired="round" in rows[0][1])),
     )
+
+
+def _once(rows: Iterable[tuple[int, Row]]) -> list[tuple[int, Row]]:
+    """The rows, those that are the same in every cell but once."""
+    seen: dict[frozenset[tuple[str, str]], tuple[int, Row]] = {}
+    for line, row in rows:
+        seen.setdefault(frozenset(row.items()), (line, row))
+    return list(seen.values())
+
+
+def _repetitions(dropped: int, records: Sequence[Record], *, paired: bool) -> Iterator[str]:
+    """What is to be said of rows that stand twice, and of repetitions that nothing pairs."""
+    if dropped:
+        yield f"{'1 row stands twice and was' if dropped == 1 else f'{dropped} rows stand twice and were'} counted once"
+    labels = {record.point.label for record in records}
+    if not paired and len(labels) > 1 and any(len(record.visits) > 1 for record in records):
+        yield UNPAIRED
 
 
 def _text(path: Path) -> str:
@@ -94,24 +115,39 @@ def _text(path: Path) -> str:
 
 
 def _csv_rows(path: Path) -> list[tuple[int, Row]]:
-    lines = csv.DictReader(_text(path).splitlines(), restkey="", restval="")
-    rows: list[tuple[int, Row]] = []
-    for row in lines:
-        if row.get(""):
-            raise TableError(f"{path.name} line {lines.line_num} has more cells than the header", hint="quote commas")
-        rows.append((lines.line_num, {name.strip(): str(cell).strip() for name, cell in row.items() if name}))
-    return rows
+    lines = csv.reader(_text(path).splitlines())
+    filled = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines if any(cells)]
+    if not filled:
+        return []
+    (_, names), *body = filled
+    _check_header(path.name, names)
+    for line, cells in body:
+        if any(cells[len(names) :]) or any(
+            cell for name, cell in list(zip(names, cells, strict=False))[1:] if not name
+        ):
+            raise TableError(f"{path.name} line {line} has more cells than the header", hint="quote commas")
+    return [
+        (line, {name: cell for name, cell in zip_longest(names, cells[: len(names)], fillvalue="") if name})
+        for line, cells in body
+    ]
+
+
+def _check_header(source: str, names: Sequence[str]) -> None:
+    used = next((name for mark, name in _SEPARATORS.items() if len(names) == 1 and mark in names[0]), None)
+    if used:
+        raise TableError(f"{source} is separated by {used}", hint="separate its cells by commas")
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice:
+        raise TableError(f"{source} has two columns {twice}", hint="keep one of them")
 
 
 def _json_rows(path: Path) -> list[tuple[int, Row]]:
     try:
         held = json.loads(_text(path))
     except json.JSONDecodeError as error:
-        raise TableError(f"{path.name} line {error.lineno} is no JSON: {error.msg}") from None
+        raise TableError(f"{path.name} line {error.lineno} is no JSON: {error.msg}", hint=_JSON_ROW) from None
     if not isinstance(held, list) or not all(isinstance(row, dict) for row in held):
-        raise TableError(
-            f"{path.name} is not a list of rows", hint='[{"operator": ..., "length": ..., "latency_ms": ...}]'
-        )
+        raise TableError(f"{path.name} is not a list of rows", hint=_JSON_ROW)
     return [
         (number, {str(name): "" if cell is None else str(cell) for name, cell in row.items()})
         for number, row in enumerate(held, start=1)
@@ -121,11 +157,17 @@ def _json_rows(path: Path) -> list[tuple[int, Row]]:
 def _long_form(source: str, rows: Sequence[tuple[int, Row]]) -> tuple[list[tuple[int, Row]], tuple[str, ...]]:
     """Turns Triton's wide table, one column an operator, into one row a time."""
     length_name, *labels = rows[0][1]
-    if not labels:
-        raise TableError(f"{source} has no column operator", hint="operator, length and latency_ms are needed")
+    if not labels or not rows[0][1][length_name][:1].isdigit() or rows[0][1].keys() & TIME_UNITS_S:
+        raise _lacks_columns(source, rows[0][1])
     found = {label: _TRITON_LABEL.fullmatch(label) for label in labels}
     columns = {label: (match["name"], match["unit"] or "") for label, match in found.items() if match}
     units = {unit for _, unit in columns.values()}
+    if "" in units and len(units) > 1:
+        others = ", ".join([length_name, *(label for label, (_, unit) in columns.items() if not unit)])
+        raise TableError(
+            f"{source} has more than one column that is no time: {others}",
+            hint="keep the length, and leave the others out; a time's unit stands after its name: flash (ms)",
+        )
     if len(units) != 1 or not units <= _TRITON_UNITS.keys():
         raise TableError(
             f"{source} holds {' and '.join(sorted(units)) or 'nothing'}, not times",
@@ -133,7 +175,7 @@ def _long_form(source: str, rows: Sequence[tuple[int, Row]]) -> tuple[list[tuple
         )
     (unit,) = units
     long = [
-        (line, {"operator": name, "length": row[length_name], _TRITON_UNITS[unit]: row.get(label, "")})
+        (line, {"operator": name, "length": row.get(length_name, ""), _TRITON_UNITS[unit]: row.get(label, "")})
         for line, row in rows
         for label, (name, _) in columns.items()
     ]
@@ -145,69 +187,115 @@ def _long_form(source: str, rows: Sequence[tuple[int, Row]]) -> tuple[list[tuple
 def _unit(source: str, row: Row) -> str:
     units = [name for name in TIME_UNITS_S if name in row]
     if len(units) != 1:
-        raise TableError(
-            f"{source} has {'no column' if not units else 'more than one column'} of times",
-            hint=f"exactly one of {', '.join(TIME_UNITS_S)}",
-        )
+        raise TableError(f"{source} has more than one column of times: {', '.join(units)}", hint="keep one of them")
     return units[0]
 
 
-def _check_columns(source: str, row: Row, unit: str) -> None:
-    known = {unit, *SETTING_COLUMNS, *OTHER_COLUMNS}
-    missing = [name for name in ("operator", "length") if name not in row]
-    unknown = [name for name in row if name not in known]
-    if missing or unknown:
-        what = f"has no column {missing[0]}" if missing else f"has an unknown column {unknown[0]!r}"
-        raise TableError(f"{source} {what}", hint=f"columns: {', '.join(sorted(known))}")
+def _lacks_columns(source: str, row: Row) -> TableError:
+    """Names the columns that are needed and not there."""
+    missing = [f"column {name}" for name in ("operator", "length") if name not in row]
+    if not row.keys() & TIME_UNITS_S:
+        missing.append("column of times")
+    return TableError(
+        f"{source} has no {', no '.join(missing)}",
+        hint=f"its columns are {', '.join(row)}; needed are operator, length and one of {', '.join(TIME_UNITS_S)}",
+    )
+
+
+def _check_columns(source: str, row: Row) -> None:
+    if not {"operator", "length"} <= row.keys() or not row.keys() & TIME_UNITS_S:
+        raise _lacks_columns(source, row)
+    known = {*TIME_UNITS_S, *SETTING_COLUMNS, *OTHER_COLUMNS}
+    unknown = next((name for name in row if name not in known), None)
+    if unknown is not None:
+        raise TableError(f"{source} has an unknown column {unknown!r}", hint=f"columns: {', '.join(sorted(known))}")
 
 
 def _records(source: str, rows: Iterable[tuple[int, Row]], unit: str) -> tuple[Record, ...]:
-    visits: dict[Point, list[Visit]] = defaultdict(list)
+    visits: dict[Point, list[Visit]] = {}
     failures: dict[Point, Outcome] = {}
     memory: dict[Point, int] = {}
     sides: dict[str, int] = {}
+    counted = "row" if source.lower().endswith(".json") else "line"
     for line, row in rows:
         try:
             point = _point(row)
             side = sides.setdefault(point.label, len(sides))
-            outcome = _OUTCOMES.get(row[unit].lower())
+            held = visits.setdefault(point, [])
+            time = _cell(row, unit)
+            outcome = _OUTCOMES.get(time.lower())
             if outcome is not None:
                 failures[point] = outcome
-            elif row[unit].lower() not in _NOTHING:
-                visits[point].append(_visit(point, row, unit, unpaired=side * 1_000_000 + len(visits[point])))
-            if row.get("peak_memory_bytes", "").lower() not in _NOTHING:
-                memory[point] = int(float(row["peak_memory_bytes"]))
-        except (ValueError, KeyError, HyenaprofError) as error:
-            raise TableError(f"{source} line {line}: {_reason(error)}") from None
-    points = dict.fromkeys([*visits, *failures])
-    return tuple(_record(point, visits.get(point, []), failures.get(point), memory.get(point)) for point in points)
+            elif time.lower() not in _NOTHING:
+                held.append(_visit(point, row, unit, unpaired=side * 1_000_000 + len(held)))
+            if row.get("peak_memory_bytes", "").lower() not in {*_NOTHING, "nan"}:
+                memory[point] = _bytes(row["peak_memory_bytes"])
+        except HyenaprofError as error:
+            raise TableError(f"{source} {counted} {line}: {error.message}", error.hint) from None
+    told = {point for point, held in visits.items() if held or point in failures}
+    curves = {point.curve for point in told}  # one without any time must not vanish: its points stay, without visits
+    points = [point for point in visits if point in told or point.curve not in curves]
+    return tuple(_record(point, visits[point], failures.get(point), memory.get(point)) for point in points)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, HyenaprofError):
-        return error.message
-    return str(error).splitlines()[0]
+def _cell(row: Row, name: str) -> str:
+    """A cell that every row must have; a row of JSON may lack it."""
+    if name not in row:
+        raise ScenarioError(f"no {name}", hint="every row has operator, length and a time; null where there is none")
+    return row[name]
 
 
 def _point(row: Row) -> Point:
-    operator, _, implementation = row["operator"].partition(":")
+    operator, _, implementation = _cell(row, "operator").partition(":")
     if not operator:
-        raise ScenarioError("the operator is empty")
-    heads = int(row.get("heads") or 1)
+        raise ScenarioError("the operator is empty", hint="write a name, or name:implementation")
+    heads = _whole(row, "heads") or 1
+    width = _whole(row, "width") or heads
+    if width % heads:
+        raise ScenarioError(f"{heads} heads do not divide width {width}", hint="width is the sum over all heads")
     return Point(
         operator=operator,
         implementation=implementation or IMPLEMENTATION,
-        scope=Scope(row.get("scope") or Scope.LAYER),
-        phase=Phase(row.get("phase") or Phase.FORWARD),
-        shape=Shape(
-            batch=int(row.get("batch") or 1),
-            length=_length(row["length"]),
-            width=int(row.get("width") or heads),
-            heads=heads,
-        ),
-        dtype=DType(row.get("dtype") or DType.FLOAT32),
+        scope=_word(row, "scope", Scope) or Scope.LAYER,
+        phase=_word(row, "phase", Phase) or Phase.FORWARD,
+        shape=Shape(batch=_whole(row, "batch") or 1, length=_length(_cell(row, "length")), width=width, heads=heads),
+        dtype=_word(row, "dtype", DType) or DType.FLOAT32,
         device=row.get("device") or "table",
     )
+
+
+def _whole(row: Row, name: str, *, least: int = 1) -> int | None:
+    """A whole number, also as pandas writes it: 8.0; None where the cell is empty."""
+    text = row.get(name, "")
+    if not text:
+        return None
+    match = re.fullmatch(r"([0-9]{1,18})(?:\.0*)?", text)
+    if match is None or int(match[1]) < least:
+        raise ScenarioError(
+            f"{name} {text!r} is not a whole number of at least {least}", hint="or leave the cell empty"
+        )
+    return int(match[1])
+
+
+def _word(row: Row, name: str, words: type[Word]) -> Word | None:
+    text = row.get(name, "")
+    if text and text not in list(words):
+        raise ScenarioError(f"{name} {text!r} is not known", hint=did_you_mean(text, (str(word) for word in words)))
+    return words(text) if text else None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _bytes(text: str) -> int:
+    number = _number(text)
+    if not 0 <= number < math.inf:
+        raise ScenarioError(f"peak_memory_bytes {text!r} is not a number of bytes", hint="or leave the cell empty")
+    return int(number)
 
 
 def _length(text: str) -> int:
@@ -220,10 +308,12 @@ def _length(text: str) -> int:
 
 
 def _visit(point: Point, row: Row, unit: str, *, unpaired: int) -> Visit:
-    latency_s = float(row[unit]) * TIME_UNITS_S[unit]
+    latency_s = _number(row[unit]) * TIME_UNITS_S[unit]
     if not 0 < latency_s < math.inf:
-        raise ScenarioError(f"a time of {row[unit]} is not positive")
-    number = int(row["round"]) if row.get("round") else unpaired
+        said = f"a time of {row[unit]} is not positive" if latency_s <= 0 else f"{row[unit]!r} is not a time"
+        raise ScenarioError(said, hint="a positive number, or oom, timeout or crashed; empty where there is none")
+    number = _whole(row, "round", least=0)
+    number = unpaired if number is None else number
     return Visit(
         point=point,
         round=number,

@@ -89,6 +89,40 @@ def test_incumbent_that_ran_out_of_memory_ahead_censors_the_crossover():
     )
 
 
+def test_a_side_that_stopped_is_named_with_one_common_length():
+    failure = make_failure(make_point("hyena", 2048), Outcome.OOM)
+    ours, theirs = [*side("hyena", linear, (1024,)), failure], side("flash", quadratic, (1024, 2048))
+    found = find(ours, theirs)
+    assert (found.state, found.reason) == (CrossoverState.CENSORED, "hyena:fft stopped at 2048: out of memory")
+    assert sentence(found).endswith("where they cross cannot be said; hyena stopped at 2048: out of memory")
+    leading = find([*side("hyena", lambda n: 0.1 * linear(n), (1024,)), failure], theirs)
+    assert (leading.state, leading.winner) == (CrossoverState.CENSORED, "hyena:fft")
+
+
+def test_a_side_that_stopped_before_any_common_length_is_named():
+    failure = make_failure(make_point("hyena", 2048), Outcome.OOM)
+    found = find([*side("hyena", linear, (1024,)), failure], side("flash", quadratic, (2048,)))
+    assert sentence(found).endswith("at no common length; hyena stopped at 2048: out of memory")
+
+
+def test_a_side_that_stopped_is_named_where_noise_hides_the_leader_or_there_is_none():
+    failure = make_failure(make_point("flash", 32768), Outcome.TIMEOUT)
+    noisy = side("flash", lambda n: (0.96 if n < 4000 else 1.05) * linear(n), rounds=3, spread=0.2)
+    hidden = find(side("hyena", linear, rounds=3, spread=0.2), [*noisy, failure])
+    equal = find(side("hyena", linear), [*side("flash", lambda n: 1.005 * linear(n)), failure])
+    for found in (hidden, equal):
+        assert sentence(found).endswith("; flash stopped at 32768: timeout")
+
+
+def test_two_rounds_say_why_there_is_no_interval():
+    pair = [side(name, law, rounds=2) for name, law in (("hyena", linear), ("flash", lambda n: 3 * linear(n)))]
+    leading = find(*pair)
+    assert sentence(leading).endswith("(3x there; 2 rounds: an interval needs 3)")
+    assert leading.warnings == ()  # the sentence says it
+    crossing = find(pair[0], side("flash", quadratic, rounds=2))
+    assert crossing.warnings == ("2 rounds: an interval needs 3",)
+
+
 def test_both_sides_out_of_budget_are_both_named():
     over = [make_failure(make_point(name, 32768), Outcome.OVER_BUDGET) for name in ("hyena", "flash")]
     found = find([*side("hyena", linear), over[0]], [*side("flash", lambda n: 0.5 * linear(n)), over[1]])
@@ -246,13 +280,13 @@ def test_energy_crosses_by_its_own_visits():
     assert find(ours, theirs).state is CrossoverState.EQUAL
 
 
-def test_sides_without_common_rounds_are_compared_unpaired_with_a_warning():
+def test_sides_without_common_rounds_are_compared_unpaired_and_said_to_be():
     theirs = [
         record_of(r.point, [v.model_copy(update={"round": v.round + 50}) for v in r.visits])
         for r in side("flash", quadratic, spread=0.01)
     ]
     found = find(side("hyena", linear, spread=0.01), theirs)
-    assert found.warnings == ("5 of 5 lengths compared without common rounds",)
+    assert sentence(found).endswith("; not paired at 5 of 5 lengths")
     assert found.flips[0].low < 3000 < found.flips[0].high
 
 

@@ -8,7 +8,7 @@ from hyenaprof.analysis.crossover import find_all, statements
 from hyenaprof.analysis.scaling import measured_exponents
 from hyenaprof.errors import TableError
 from hyenaprof.model import CrossoverState, Outcome, Phase
-from hyenaprof.records.table_file import read_table
+from hyenaprof.records.table_file import UNPAIRED, read_table
 
 FIGURE_4_3 = """operator,length,latency_ms
 hyena,1024,0.90
@@ -84,11 +84,13 @@ def test_repeated_rows_give_an_interval_without_pretending_to_be_paired(table):
         for length in (1024, 2048)
         for n in range(4)
     ]
-    (found,) = find_all(read_table(table("operator,length,latency_us\n" + "\n".join(rows))).records)
+    read = read_table(table("operator,length,latency_us\n" + "\n".join(rows)))
+    (found,) = find_all(read.records)
     first = found.comparisons[0]
     assert (first.ratio, first.paired) == (pytest.approx(2.0), False)
     assert first.low < 2.0 < first.high
-    assert found.warnings == ("2 of 2 lengths compared without common rounds",)
+    assert found.warnings == ()
+    assert read.warnings == (UNPAIRED,)
 
 
 def test_a_column_of_rounds_pairs_the_rows(table):
@@ -98,7 +100,9 @@ def test_a_column_of_rounds_pairs_the_rows(table):
         for length in (1024, 2048)
         for n in range(4)
     ]
-    (found,) = find_all(read_table(table("operator,length,round,latency_ms\n" + "\n".join(rows))).records)
+    read = read_table(table("operator,length,round,latency_ms\n" + "\n".join(rows)))
+    (found,) = find_all(read.records)
+    assert read.warnings == ()
     assert (found.comparisons[0].low, found.comparisons[0].high) == pytest.approx((2.0, 2.0))
 
 
@@ -140,7 +144,10 @@ def test_an_outcome_in_place_of_a_time_is_that_outcome(table):
     read = read_table(table(text))
     assert [r.outcome for r in read.records if r.point.operator == "attention"] == [Outcome.OK, Outcome.OOM]
     assert statements(read.records, phases=False) == (
-        "attention is faster at 1024, the only length measured on both sides (2x; 1 round only, no interval): where they cross cannot be said",
+        (
+            "attention is faster at 1024, the only length measured on both sides (2x; 1 round only, no interval): "
+            "where they cross cannot be said; attention stopped at 2048: out of memory"
+        ),
     )
 
 
@@ -204,7 +211,10 @@ def test_tritons_real_writer_is_understood(tmp_path, monkeypatch):
         ("operator,length,latency_ms\n", "times.csv holds no rows"),
         ("operator,length\nhyena,1024\n", "times.csv has no column of times"),
         ("operator,latency_ms\nhyena,1\n", "times.csv has no column length"),
-        ("operator,length,latency_s,latency_ms\nhyena,1024,1,1\n", "times.csv has more than one column of times"),
+        (
+            "operator,length,latency_s,latency_ms\nhyena,1024,1,1\n",
+            "times.csv has more than one column of times: latency_s, latency_ms",
+        ),
         ("operator,length,latency_ms,colour\nhyena,1024,1,red\n", "times.csv has an unknown column 'colour'"),
         (
             "operator,length,latency_ms\nhyena,1024,1\nhyena,zero,1\n",
@@ -213,18 +223,102 @@ def test_tritons_real_writer_is_understood(tmp_path, monkeypatch):
         ("operator,length,latency_ms\nhyena,1024,-1\n", "times.csv line 2: a time of -1 is not positive"),
         (
             "operator,length,latency_ms\nhyena,1024,fast\n",
-            "times.csv line 2: could not convert string to float: 'fast'",
+            "times.csv line 2: 'fast' is not a time",
         ),
         ("operator,length,latency_ms\n,1024,1\n", "times.csv line 2: the operator is empty"),
         ("operator,length,latency_ms\nhyena,1024,1,2\n", "times.csv line 2 has more cells than the header"),
         ("L,hyena (GB/s)\n1024,3\n", "times.csv holds GB/s, not times"),
-        ("L\n1024\n", "times.csv has no column operator"),
+        ("L\n1024\n", "times.csv has no column operator, no column length, no column of times"),
+        ("op,len,ms\nhyena,1024,1\n", "times.csv has no column operator, no column length, no column of times"),
+        ("op,length,latency_ms\n1,1024,1\n", "times.csv has no column operator"),
+        ("operator;length;latency_ms\nhyena;1024;1\n", "times.csv is separated by semicolons"),
+        ("operator\tlength\tlatency_ms\nhyena\t1024\t1\n", "times.csv is separated by tabs"),
+        ("operator,length,length,latency_ms\nhyena,1,2,3\n", "times.csv has two columns length"),
+        ("operator,length,latency_ms\nhyena,1024,1\nhyena,2048,nan\n", "times.csv line 3: 'nan' is not a time"),
+        ("operator,length,latency_ms\nhyena,1024,inf\n", "times.csv line 2: 'inf' is not a time"),
+        (
+            "BATCH,N_CTX,hyena (ms),flash (ms)\n1,1024,2,1\n",
+            "times.csv has more than one column that is no time: BATCH, N_CTX",
+        ),
+        (
+            "operator,length,latency_ms,phase\nhyena,1024,1,forwad\n",
+            "times.csv line 2: phase 'forwad' is not known",
+        ),
+        (
+            "operator,length,latency_ms,batch\nhyena,1024,1,two\n",
+            "times.csv line 2: batch 'two' is not a whole number of at least 1",
+        ),
+        (
+            "operator,length,latency_ms,round\nhyena,1024,1,first\n",
+            "times.csv line 2: round 'first' is not a whole number of at least 0",
+        ),
+        (
+            "operator,length,latency_ms,width,heads\nhyena,1024,1,64,3\n",
+            "times.csv line 2: 3 heads do not divide width 64",
+        ),
+        (
+            "operator,length,latency_ms,peak_memory_bytes\nhyena,1024,1,much\n",
+            "times.csv line 2: peak_memory_bytes 'much' is not a number of bytes",
+        ),
     ],
 )
 def test_a_bad_table_is_refused_in_one_sentence(table, text, message):
     with pytest.raises(TableError) as refusal:
         read_table(table(text))
     assert refusal.value.message == message
+
+
+def test_an_operator_without_any_time_is_there_and_says_so(table):
+    text = "operator,length,latency_ms\nhyena,1024,\nhyena,2048,-\nflash,1024,1\nflash,2048,2\nattention,1024,3\n"
+    told = statements(read_table(table(text)).records, phases=False)
+    assert told[0] == "hyena and flash cannot be compared: hyena has no time at any length"
+    assert told[1] == "hyena and attention cannot be compared: hyena has no time at any length"
+    assert told[2].startswith("flash is faster at 1024")
+
+
+def test_an_empty_time_beside_others_is_passed_over(table):
+    text = "operator,length,latency_ms\nhyena,1024,1\nhyena,2048,\n"
+    assert [record.point.shape.length for record in read_table(table(text)).records] == [1024]
+
+
+def test_a_nan_in_json_is_refused_by_its_row(table):
+    text = '[{"operator": "hyena", "length": 1024, "latency_ms": 1}, {"operator": "hyena", "length": 2048, "latency_ms": NaN}]'
+    with pytest.raises(TableError, match=r"times.json row 2: 'nan' is not a time"):
+        read_table(table(text, "times.json"))
+
+
+def test_a_column_of_line_numbers_is_passed_over(table):
+    for text in (FIGURE_4_3, TRITON):
+        header, *rows = text.splitlines()
+        indexed = [f",{header}", *(f"{n},{row}" for n, row in enumerate(rows))]
+        assert read_table(table("\n".join(indexed))).records == read_table(table(text)).records
+
+
+def test_whole_numbers_may_be_written_as_pandas_writes_them(table):
+    text = "operator,length,latency_ms,batch,round\nhyena,1024.0,1,8.0,3.0\n"
+    (record,) = read_table(table(text)).records
+    assert (record.point.shape.batch, record.visits[0].round) == (8, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "hint"),
+    [
+        ("times.json", "[]", "latency_ms"),
+        ("times.csv", "", "a header line"),
+        (
+            "times.csv",
+            "op,len,ms\nhyena,1024,1\n",
+            "its columns are op, len, ms; needed are operator, length and one of",
+        ),
+        ("times.csv", "operator,length,latency_ms,phase\nhyena,1,1,forwad\n", "did you mean 'forward'?"),
+        ("times.csv", "operator,length,latency_ms\nhyena,1,nan\n", "oom, timeout or crashed"),
+        ("times.csv", "BATCH,N_CTX,hyena (ms)\n1,1024,2\n", "keep the length"),
+    ],
+)
+def test_a_refused_table_gets_a_hint_of_its_own_kind(table, name, text, hint):
+    with pytest.raises(TableError) as refusal:
+        read_table(table(text, name))
+    assert hint in refusal.value.hint
 
 
 def test_a_missing_table_is_named(tmp_path):
