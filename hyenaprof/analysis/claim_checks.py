@@ -98,6 +98,7 @@ def _results(file: ClaimsFile, claim: Claim, curves: Curves, known: Known) -> It
             reason=finding.reason,
             setting=_setting(sides, known),
             curve=sides[0],
+            unchecked=() if differs else _unchecked(claim, sides, known),
         )
         if finding.verdict is Verdict.NOT_COMPARABLE:
             refused.append((differs.met if differs else _ALL_MET, result))
@@ -157,6 +158,24 @@ def _difference(claim: Claim, sides: Sequence[Curve], known: Known) -> _Differen
             if here is not None and here != value:
                 return _Difference(len(CURVE_CONDITIONS) + 1, f"stated {option} {value}, measured with {here}")
     return None
+
+
+def _unchecked(claim: Claim, sides: Sequence[Curve], known: Known) -> tuple[str, ...]:
+    """Conditions that the source states and the records do not: they block nothing, and nothing was held against them."""
+    conditions = claim.conditions
+    said = []
+    for name in CURVE_CONDITIONS:
+        stated = getattr(conditions, name)
+        if stated is not None and name not in known.stated:
+            said.append(f"{name} {stated}")
+    if conditions.device_name and not known.device_name:
+        said.append(conditions.device_name)
+    for option, value in conditions.options.items():
+        operator, _, name = option.partition(".")
+        of_it = [side for side in sides if side.operator == operator]
+        if of_it and all(_option(side, name) is None for side in of_it):
+            said.append(f"{option} {value}")
+    return tuple(said)
 
 
 def _option(curve: Curve, name: str) -> object:
@@ -269,9 +288,12 @@ def _growth(check: Growth, records: Sequence[Record]) -> _Finding:
     grown = scaling.local if scaling else None
     if grown is None:
         return _incomparable("growth needs two measured lengths")
+    where = f"from {grown.lengths[0]} to {grown.lengths[1]}"
+    if grown.low is None or grown.high is None:
+        reached = abs(grown.exponent - check.exponent) <= check.tolerance
+        return _decided(reached, f"L^{grown.exponent:.2f}", f"{where}, single values")
     reached = grown.low - check.tolerance <= check.exponent <= grown.high + check.tolerance
-    measured = f"L^{grown.exponent:.2f} [{grown.low:.2f}, {grown.high:.2f}]"
-    return _decided(reached, measured, f"from {grown.lengths[0]} to {grown.lengths[1]}")
+    return _decided(reached, f"L^{grown.exponent:.2f} [{grown.low:.2f}, {grown.high:.2f}]", where)
 
 
 def _flops(check: Flops, ours: Sequence[Record], theirs: Sequence[Record]) -> _Finding:

@@ -24,6 +24,7 @@ __all__ = [
     "nearest_length",
     "predict_for_planning",
     "scaling_of",
+    "stretch_words",
 ]
 
 POINT_REACH = 2.0
@@ -35,17 +36,26 @@ LOCAL_OCTAVES = 2.0
 DISAGREES = 0.5
 """Difference of exponents that is called another growth than the stated one."""
 SINGLE_VALUE_ERROR = 0.05
-"""Relative error taken for a time of which only one value is known."""
+"""Relative error taken for a time of which only one value is known, to judge a growth by; it makes no interval."""
+LEAST_LENGTHS = 3
+"""Lengths, over two octaves or more, below which no growth is called another than the stated one."""
+_NEARLY = 0.99
+"""Of two octaves, for lengths off the powers of two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Exponent p of time ~ L^p between two lengths, with its 95 % interval."""
+    """Exponent p of time ~ L^p between two lengths, with its 95 % interval; None where a time is a single value."""
 
     exponent: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     lengths: tuple[int, int]
+
+    @property
+    def octaves(self) -> float:
+        """How far apart the two lengths lie."""
+        return math.log2(self.lengths[1] / self.lengths[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ class Scaling:
         curve: Whose.
         observed: Median seconds by measured length.
         models: Cost models that fit about equally well, best first; empty below four lengths.
-        local: Growth over the last two octaves; None below two lengths.
+        local: Growth over the last two octaves, or over as much as there is; None below two lengths.
         overall: Growth over all lengths.
         memory_limit: Shortest length that ran out of memory.
         warning: That the time does not grow as its stated cost, if so.
@@ -128,16 +138,24 @@ def scaling_of(records: Sequence[Record], *, exponent: float | None = None) -> S
     times = {length: _log_time(measured[length]) for length in sorted(measured)}
     observed = {length: math.exp(time.value) for length, time in times.items()}
     limits = [r.point.shape.length for r in records if r.outcome is Outcome.OOM]
-    local = _growth(_last_octaves(times))
+    last = _last_octaves(times)
     return Scaling(
         curve=curve,
         observed=observed,
         models=fit_models(observed),
-        local=local,
+        local=_growth(last),
         overall=_growth(times),
         memory_limit=min(limits, default=None),
-        warning=_disagreement(curve, local, measured, exponent),
+        warning=_disagreement(times, last, measured, exponent),
     )
+
+
+def stretch_words(growths: Iterable[Growth | None]) -> str:
+    """Names what local growths are over: "the last two octaves" where all of them reach over as many."""
+    reaches = [2**growth.octaves >= _NEARLY * 2**LOCAL_OCTAVES for growth in growths if growth is not None]
+    if all(reaches):
+        return "the last two octaves"
+    return "the measured lengths, the last two octaves at most" if any(reaches) else "the measured lengths"
 
 
 def measured_exponents(records: Iterable[Record]) -> dict[str, float]:
@@ -172,22 +190,29 @@ def _log_time(record: Record) -> Location:
 
 def _last_octaves(times: Mapping[int, Location]) -> dict[int, Location]:
     longest = max(times)
-    near = {length: time for length, time in times.items() if length * 2**LOCAL_OCTAVES >= 0.99 * longest}
+    near = {length: time for length, time in times.items() if length * 2**LOCAL_OCTAVES >= _NEARLY * longest}
     return near if len(near) > 1 else {length: times[length] for length in sorted(times)[-2:]}
 
 
 def _growth(times: Mapping[int, Location]) -> Growth | None:
-    """Slope of ln time over ln length; its error from the lengths' own errors or their scatter, whichever is larger."""
+    """Slope of ln time over ln length, with an interval where every time has an error of its own."""
     if len(times) < 2:
         return None
+    slope, half = _slope(times)
+    known = all(time.count > 1 for time in times.values())
+    low, high = (slope - half, slope + half) if known else (None, None)
+    return Growth(slope, low, high, (min(times), max(times)))
+
+
+def _slope(times: Mapping[int, Location]) -> tuple[float, float]:
+    """Slope and half its 95 % interval, from the lengths' own errors or their scatter, whichever is larger."""
     x = np.log(np.array(list(times), dtype=np.float64))
     y = np.array([time.value for time in times.values()])
     errors = np.array([time.error or 0.0 for time in times.values()])
     offset = x - x.mean()
     slope = float(offset @ y / (offset @ offset))
     error, freedom = _slope_error(offset, y - y.mean() - slope * offset, errors)
-    half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error
-    return Growth(slope, slope - half, slope + half, (min(times), max(times)))
+    return slope, t_quantile((1 + CONFIDENCE) / 2, freedom) * error
 
 
 def _slope_error(offset: Vector, rest: Vector, errors: Vector) -> tuple[float, float]:
@@ -199,17 +224,26 @@ def _slope_error(offset: Vector, rest: Vector, errors: Vector) -> tuple[float, f
 
 
 def _disagreement(
-    curve: Curve, local: Growth | None, measured: Mapping[int, Record], exponent: float | None
+    times: Mapping[int, Location],
+    last: Mapping[int, Location],
+    measured: Mapping[int, Record],
+    exponent: float | None,
 ) -> str | None:
-    """States that time grows otherwise than its cost, where it does so beyond half a power of L."""
-    if local is None:
+    """States that time grows otherwise than its cost, where it does so beyond half a power of L.
+
+    Short sequences are bound by what a call costs at any length, and two points tell a slope but not a law.
+    """
+    if len(times) < LEAST_LENGTHS or max(times) < _NEARLY * 2**LOCAL_OCTAVES * min(times):
         return None
-    stated = _stated_growth(curve, local.lengths, measured, exponent)
-    if stated is None or (local.high >= stated.low - DISAGREES and local.low <= stated.high + DISAGREES):
+    curve = measured[max(last)].point.curve
+    lengths = (min(last), max(last))
+    slope, half = _slope(last)
+    stated = _stated_growth(curve, lengths, measured, exponent)
+    if stated is None or (slope + half >= stated.low - DISAGREES and slope - half <= stated.high + DISAGREES):
         return None
     return (
-        f"{curve.label} does not scale like its stated cost: from {local.lengths[0]} to {local.lengths[1]} its time"
-        f" grows as L^{round(local.exponent, 2) + 0.0:.2f}, {stated.words}"
+        f"{curve.label} does not scale like its stated cost: from {lengths[0]} to {lengths[1]} its time"
+        f" grows as L^{round(slope, 2) + 0.0:.2f}, {stated.words}"
     )
 
 

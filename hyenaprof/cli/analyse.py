@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hyenaprof.analysis.overview import REACHES, Overview, overview, predictions
+from hyenaprof.analysis.scaling import stretch_words
 from hyenaprof.records.source import Source
 from hyenaprof.report.growth import beyond
 from hyenaprof.report.machine import as_json, overview_form
@@ -19,7 +20,6 @@ from hyenaprof.report.words import exponent_interval, predicted_latency
 if TYPE_CHECKING:
     from hyenaprof.analysis.scaling import Scaling
 
-GROWTH = "Growth over the last two octaves, and the fitted cost past the longest length (~: predicted, not measured)"
 NOTHING_COMPARED = 3
 
 
@@ -51,8 +51,13 @@ def _show(source: Source, held: Overview) -> None:
     for warning in warnings:
         console.print(Text(f" - {warning}"), soft_wrap=True)
     if held.compared and any(scaling.local for scaling in held.scalings):
-        console.print(Text(f"\n{GROWTH}", "bold"), soft_wrap=True)
+        console.print(Text(f"\n{_heading(held)}", "bold"), soft_wrap=True)
         console.print(_growth_table(source, held))
+
+
+def _heading(held: Overview) -> str:
+    stretch = stretch_words(scaling.local for scaling in held.scalings)
+    return f"Growth over {stretch}, and the fitted cost past the longest length (~: predicted, not measured)"
 
 
 def _statements(held: Overview) -> Iterator[str]:

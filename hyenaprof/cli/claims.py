@@ -119,7 +119,7 @@ def _measure_and_judge(request: SweepRequest, file: ClaimsFile, *, json: bool) -
 
 
 def load_sources(names: Sequence[str]) -> tuple[ClaimsFile, ...]:
-    """Reads sources of claims: files of one's own, or shipped ones by name; all shipped ones where none is named.
+    """Reads sources of claims, each once: files of one's own, or shipped ones by name; all of these where none is named.
 
     Raises:
         ScenarioError: No such source; the hint names the nearest.
@@ -128,12 +128,16 @@ def load_sources(names: Sequence[str]) -> tuple[ClaimsFile, ...]:
     from hyenaprof.resources import claims_files
 
     shipped = claims_files()
-    paths = []
+    paths: dict[Path, Path] = {}
     for name in names or shipped:
         if not Path(name).is_file() and name not in shipped:
+            if Path(name).suffix in {".yaml", ".yml"} or Path(name).name != name:
+                hint = f"give the path of a YAML file of claims, or one of {', '.join(shipped)}"
+                raise ScenarioError(f"no file {name}", hint=hint)
             raise ScenarioError(f"no claims {name!r}", hint=did_you_mean(name, shipped))
-        paths.append(Path(name) if Path(name).is_file() else shipped[name])
-    return tuple(load_claims(path) for path in paths)
+        path = Path(name) if Path(name).is_file() else shipped[name]
+        paths.setdefault(path.resolve(), path)
+    return tuple(load_claims(path) for path in paths.values())
 
 
 def _scenario_of(file: ClaimsFile) -> str:
@@ -168,19 +172,31 @@ def _show(source: Source, results: Sequence[ClaimResult]) -> None:
     from rich.text import Text
 
     console = Console()
-    for line, style in _lines(results):
+    for line, style in _lines(source, results):
         console.print(Text(line, style), soft_wrap=True)
     for warning in source.warnings:
         console.print(Text(f"warning: {warning}", "yellow"), soft_wrap=True)
 
 
-def _lines(results: Sequence[ClaimResult]) -> Iterator[tuple[str, str]]:
+def _measured(source: Source, shared: Sequence[str]) -> str | None:
+    """The setting that all verdicts share, and what the table does not say of it."""
+    from hyenaprof.records.table_file import SETTING_COLUMNS
+
+    unstated = [name for name in SETTING_COLUMNS if name not in source.stated]
+    parts = ([", ".join(shared)] if shared else []) + (
+        [f"{', '.join(unstated)}: not stated by the table"] if unstated else []
+    )
+    return f"Measured: {'; '.join(parts)}" if parts else None
+
+
+def _lines(source: Source, results: Sequence[ClaimResult]) -> Iterator[tuple[str, str]]:
     from hyenaprof.analysis.claims import Verdict, shared_setting
 
     styles = {Verdict.REPRODUCED: "green", Verdict.NOT_REPRODUCED: "red", Verdict.NOT_COMPARABLE: "dim"}
     shared = shared_setting(results)
-    if shared:
-        yield f"Measured: {', '.join(shared)}\n", ""
+    measured_in = _measured(source, shared)
+    if measured_in:
+        yield f"{measured_in}\n", ""
     for file, of_file in groupby(results, key=lambda result: result.file):
         yield f"{file.name}: {file.source}", "bold"
         for claim, held in groupby(of_file, key=lambda result: result.claim):
@@ -190,6 +206,8 @@ def _lines(results: Sequence[ClaimResult]) -> Iterator[tuple[str, str]]:
                 own = [word for word in result.setting if word not in shared] if result.measured else []
                 where = f" in {', '.join(own)}" if own else ""
                 said = f"{result.verdict}{where}: published {result.published}{measured}; {result.reason}"
+                if result.unchecked and result.measured:
+                    said += f"; the source's {', '.join(result.unchecked)} could not be checked"
                 yield f"    {said}", styles[result.verdict]
         yield "", ""
     counts = Counter(result.verdict for result in results)

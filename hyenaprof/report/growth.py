@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from hyenaprof.analysis.overview import REACHES, outlook, predictions, scalings_of
-from hyenaprof.analysis.scaling import Scaling
+from hyenaprof.analysis.scaling import Scaling, stretch_words
 from hyenaprof.analysis.sensitivity import SensitivityRow, side_by_side
 from hyenaprof.analysis.sentence import settings_apart
 from hyenaprof.model import Cell, Crossover, Section, Table
@@ -32,8 +32,8 @@ def growth(findings: Findings) -> Section | None:
             Table(
                 ("Setting", *header) if several else header,
                 rows,
-                caption="Exponent of the last two octaves with its 95 % interval. The fit is a + bL + cL ln L + dL^2 with "
-                "no negative term, by relative residuals, from four lengths on; ~ and what stands past the longest "
+                caption=f"Exponent of {stretch_words(s.local for s in scalings)} with its 95 % interval. The fit is "
+                "a + bL + cL ln L + dL^2 with no negative term, by relative residuals, from four lengths on; ~ and what stands past the longest "
                 "measured length is predicted by it, not measured, and enters no crossover and no verdict. Nothing is "
                 "predicted past a memory limit.",
             ),

@@ -155,4 +155,5 @@ def _claim(result: ClaimResult, source: Source) -> Json:
         "measured": result.measured,
         "reason": result.reason,
         "setting": _setting(result.curve, source) if result.curve else None,
+        "unchecked": list(result.unchecked),
     }

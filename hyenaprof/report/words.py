@@ -100,11 +100,17 @@ def predicted_latency(prediction: Prediction | None) -> str:
 
 
 def exponent_interval(growth: Growth | None) -> str:
-    """`L^1.98 [1.88, 2.08]`."""
+    """`L^1.98 [1.88, 2.08]`, or `L^1.98 –` where single values give no interval."""  # noqa: RUF002 -- UNKNOWN
     if growth is None:
         return UNKNOWN
-    exponent, low, high = (f"{round(value, 2) + 0.0:.2f}" for value in (growth.exponent, growth.low, growth.high))
-    return f"L^{exponent} [{low}, {high}]"
+    exponent = f"L^{_hundredths(growth.exponent)}"
+    if growth.low is None or growth.high is None:
+        return f"{exponent} {UNKNOWN}"
+    return f"{exponent} [{_hundredths(growth.low)}, {_hundredths(growth.high)}]"
+
+
+def _hundredths(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _unit(latency_s: float) -> str:

@@ -115,6 +115,25 @@ def test_what_the_records_do_not_state_blocks_nothing():
     (result,) = judged(ratio(2), records, UNSTATED, batch=64)
     assert result.verdict is Verdict.REPRODUCED
     assert result.setting == ()
+    assert result.unchecked == ("batch 64",)
+
+
+def test_stated_conditions_that_the_records_do_not_state_are_named_as_unchecked():
+    records = measured("hyena", linear) + measured("flash", lambda n: 3 * linear(n))
+    stated = {"phase": "training", "device_name": "RTX PRO 6000"}
+    (result,) = judged(ratio(2), records, UNSTATED, **stated)
+    assert (result.verdict, result.unchecked) == (Verdict.REPRODUCED, ("phase training", "RTX PRO 6000"))
+    (known,) = judged(ratio(2), records, Known(frozenset(CURVE_CONDITIONS), "Example CPU"), phase="forward")
+    assert known.unchecked == ()
+
+
+def test_growth_of_single_values_is_held_by_the_tolerance_alone():
+    def judge(exponent):
+        return judged({"kind": "growth", "operator": "attention", "exponent": exponent}, figure(), UNSTATED)[0]
+
+    assert (judge(2).verdict, judge(2).measured) == (Verdict.REPRODUCED, "L^1.94")
+    assert judge(2).reason == "from 8192 to 32768, single values"
+    assert judge(1.5).verdict is Verdict.NOT_REPRODUCED
 
 
 def test_every_setting_gets_its_own_verdict_and_incomparable_ones_step_aside():
@@ -247,6 +266,48 @@ def test_bad_claims_are_refused_in_one_sentence(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ScenarioError, match=message):
         load_claims(path)
+
+
+GOOD = """name: a
+source: b
+claims:
+- id: x
+  statement: s
+  where: w
+  conditions: {phase: forward, batch: 1}
+  check: {kind: ratio, challenger: hyena, incumbent: flash, length: 1024, value: 2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        ("name: a\n", "", "bad.yaml has no key name", "write name: ..."),
+        ("  where: w\n", "", "bad.yaml: claim 'x' has no key where", "write where: ..."),
+        (", value: 2", "", "bad.yaml: claim 'x' has no key check.value", "write value: ..."),
+        ("kind: ratio, ", "", "bad.yaml: claim 'x' has no key check.kind", "kinds: ratio, memory"),
+        ("ratio", "rato", "bad.yaml: claim 'x': check.kind 'rato' is not known", "did you mean 'ratio'?"),
+        ("forward", "forwad", "bad.yaml: claim 'x': conditions.phase 'forwad' is not known", "did you mean 'forward'?"),
+        ("  where: w", "  where: w\n  were: w", "bad.yaml: claim 'x' has an unknown key were", "did you mean 'where'?"),
+        ("value: 2", "value: 2, tolerence: 0", "bad.yaml: claim 'x' has an unknown key check.tolerence", "tolerance"),
+        ("batch: 1", "batsh: 1", "bad.yaml: claim 'x' has an unknown key conditions.batsh", "did you mean 'batch'?"),
+        ("name: a", "nam: a\nname: a", "bad.yaml has an unknown key nam", "did you mean 'name'?"),
+        ("batch: 1", "batch: 0", "bad.yaml: claim 'x': conditions.batch 0 is below 1", "shipped"),
+        ("value: 2", "value: many", "bad.yaml: claim 'x': check.value 'many' is not a number", "shipped"),
+        ("length: 1024", "length: 1k", "bad.yaml: claim 'x': check.length '1k' is not a whole number", "shipped"),
+        (GOOD, "- a", "bad.yaml holds no mapping", "name, source and claims"),
+        ("name: a", "name: 2024-13-45", "bad.yaml is no YAML: month must be in 1..12", "shipped"),
+    ],
+)
+def test_what_is_wrong_with_claims_is_said_in_plain_words(tmp_path, old, new, message, hint):
+    path = tmp_path / "bad.yaml"
+    path.write_text(GOOD)
+    assert load_claims(path).name == "a"
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(ScenarioError) as refusal:
+        load_claims(path)
+    assert refusal.value.message == message
+    assert hint in refusal.value.hint
 
 
 def test_missing_claims_are_named(tmp_path):

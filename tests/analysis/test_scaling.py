@@ -9,8 +9,10 @@ from builders import make_cost, make_failure, make_point, make_visit
 from simulator import record_of
 
 from hyenaprof.analysis.cost_model import fit_models, interval_at
-from hyenaprof.analysis.scaling import nearest_length, predict_for_planning, scaling_of
+from hyenaprof.analysis.scaling import nearest_length, predict_for_planning, scaling_of, stretch_words
 from hyenaprof.model import Outcome, Phase
+from hyenaprof.report.words import exponent_interval
+from hyenaprof.units import UNKNOWN
 
 LENGTHS = tuple(1024 * 2**k for k in range(7))
 
@@ -133,6 +135,27 @@ def test_a_linear_operator_that_grows_quadratically_is_flagged():
     warning = scaling_of(curve(lambda length: 1e-10 * length**2, operator="hyena")).warning
     assert "L^2.00" in warning
     assert "L^1 in the limit" in warning
+
+
+def test_two_octaves_are_needed_to_call_a_growth_another():
+    for lengths in ((1024, 2048), (1024, 65536), (1024, 1500, 2048)):
+        assert scaling_of(curve(lambda _: 0.02, lengths)).warning is None
+    assert scaling_of(curve(lambda _: 0.02, (1024, 2048, 4096))).warning is not None
+
+
+def test_growth_of_single_values_has_no_interval_and_is_still_held_to_its_cost():
+    scaling = scaling_of(curve(lambda _: 0.02, rounds=1, noise=0.0))
+    assert (scaling.local.low, scaling.local.high) == (None, None)
+    assert (scaling.overall.low, scaling.overall.high) == (None, None)
+    assert exponent_interval(scaling.local) == f"L^0.00 {UNKNOWN}"
+    assert "does not scale" in scaling.warning
+
+
+def test_what_growth_is_over_is_named_by_what_there_is():
+    long, short = (scaling_of(curve(attention_s, lengths)).local for lengths in (LENGTHS, (1024, 2048)))
+    assert stretch_words([long, None]) == "the last two octaves"
+    assert stretch_words([short]) == "the measured lengths"
+    assert stretch_words([long, short]) == "the measured lengths, the last two octaves at most"
 
 
 def test_analytic_flops_are_preferred_to_the_limit():

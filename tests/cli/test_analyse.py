@@ -13,6 +13,7 @@ from commands import run
 from hyenaprof.records.journal import NAME, Journal
 from hyenaprof.records.store import begin_folder
 from hyenaprof.resources import table_files
+from hyenaprof.units import UNKNOWN
 
 FIGURE = "hyena-fig4.3.csv"
 HEADER = "operator,length,latency_ms\n"
@@ -149,6 +150,40 @@ def test_a_table_that_is_short_of_something_gets_one_clear_statement(crossover, 
     assert (ended.status, ended.err) == (status, "")
 
 
+def test_a_side_that_ran_out_of_memory_after_one_common_length_is_said(crossover):
+    ended = crossover("hyena,1024,2", "hyena,2048,oom", "flash,1024,1", "flash,2048,2", "flash,4096,4")
+    assert statements(ended) == [
+        (
+            "flash is faster at 1024, the only length measured on both sides (2x; 1 round only, no interval): "
+            "where they cross cannot be said; hyena stopped at 2048: out of memory"
+        )
+    ]
+
+
+def test_an_operator_without_a_time_does_not_vanish(crossover):
+    ended = crossover("hyena,1024,", "flash,1024,1")
+    assert statements(ended) == ["hyena and flash cannot be compared: hyena has no time at any length"]
+    assert ended.status == 3
+
+
+def test_repetitions_that_nothing_pairs_are_said_once_with_what_would_pair_them(crossover):
+    times = [(name, length, n) for name in ("hyena", "flash") for length in (1024, 2048) for n in range(3)]
+    ended = crossover(
+        *(f"{name},{length},{length * (1 + (name == 'flash')) * (1 + 0.01 * n)}" for name, length, n in times)
+    )
+    assert ended.out.count("not paired at 2 of 2 lengths") == 1
+    assert ended.out.count("a column `round` would say which were made together") == 1
+    assert "common rounds" not in ended.out
+
+
+def test_the_growth_of_two_lengths_is_not_called_that_of_two_octaves_nor_given_an_interval(crossover):
+    ended = crossover("hyena,1024,2", "hyena,2048,2.1", "flash,1024,1", "flash,2048,4")
+    assert "\nGrowth over the measured lengths, and the fitted cost" in ended.out
+    (hyena,) = [line.split() for line in ended.out.splitlines() if line.startswith("hyena  ")]
+    assert hyena[1:3] == ["L^0.07", UNKNOWN]
+    assert "does not scale" not in ended.out
+
+
 def test_rows_that_stand_twice_are_said(crossover):
     assert " - 1 row stands twice and was counted once" in crossover("hyena,1,4", "flash,1,2", "flash,1,2").out
 
@@ -248,7 +283,7 @@ def test_memory_in_a_table_without_phases_is_called_memory(crossover):
     ("arguments", "said", "hinted"),
     [
         (("nowhere.csv",), "no table nowhere.csv", ".csv or .json"),
-        (("bad.csv",), "bad.csv line 2: 'x' is not a sequence length", None),
+        (("bad.csv",), "bad.csv line 2: 'x' is not a sequence length", "128k"),
         (("empty",), "no run in 'empty'", "journal.jsonl"),
         (
             (FIGURE, "--max-len", "4k"),
@@ -260,11 +295,13 @@ def test_memory_in_a_table_without_phases_is_called_memory(crossover):
         ((FIGURE, "--python", "flash:fa4=x"), "--python says how to measure", "name a scenario to measure"),
         ((FIGURE, "--fresh"), "--fresh says how to measure", "name a scenario to measure"),
         (("modrn",), "no scenario 'modrn'", "did you mean 'modern'?"),
+        (("times.tsv",), "times.tsv is not named as a table", ".csv (commas) or .json"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_status_2_with_one_sentence(capsys, folder, arguments, said, hinted):
     (folder / "empty").mkdir()
     (folder / "bad.csv").write_text(HEADER + "hyena,x,1\n", encoding="utf-8")
+    (folder / "times.tsv").write_text(HEADER, encoding="utf-8")
     ended = run(capsys, "crossover", *arguments)
     assert ended.err.startswith(f"error: {said}")
     assert hinted is None or hinted in ended.said()[1]

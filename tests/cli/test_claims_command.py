@@ -105,6 +105,7 @@ def test_the_form_for_machines_has_the_keys_that_scripts_rely_on(capsys, mine):
     assert claim["setting"]["phase"] == "training"
     assert list(claim) == [
         *("source", "citation", "id", "statement", "where", "verdict", "published", "measured", "reason", "setting"),
+        "unchecked",
     ]
 
 
@@ -136,11 +137,15 @@ def test_a_device_that_the_source_names_must_be_the_one_measured_on(capsys, mine
         (("--budget", "1h"), "--budget says how to measure, but a run is only analysed", "give --run SOURCE"),
         (("nowhere",), "no run in 'nowhere'", "journal.jsonl"),
         (("nowhere.csv",), "no table nowhere.csv", ".csv or .json"),
+        ((FIGURE, "missing.yaml"), "no file missing.yaml", "hyena-paper"),
+        ((FIGURE, "there/missing"), "no file there/missing", "hyena-paper"),
+        (("times.txt",), "times.txt is not named as a table", ".csv (commas) or .json"),
         (("--run", "hyena-paper", "--device", "fake:9"), "no device fake:9", "--device"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_one_sentence(capsys, folder, arguments, said, hinted):
     (folder / "mine.yaml").write_text(MINE, encoding="utf-8")
+    (folder / "times.txt").write_text("operator,length,latency_ms\nhyena,1,1\n", encoding="utf-8")
     ended = run(capsys, "claims", *arguments)
     error, hint = ended.said()
     assert said in error
@@ -176,6 +181,20 @@ def test_a_warning_of_the_table_travels_with_the_verdicts(capsys, folder):
     (folder / "t.csv").write_text("L,hyena,flash\n4096,1,2\n16384,1,9\n", encoding="utf-8")
     ended = run(capsys, "claims", "t.csv", "hyena-paper")
     assert "warning: t.csv names no unit: its times were taken for milliseconds" in ended.out
+
+
+def test_a_source_that_is_named_twice_counts_once(capsys, mine):
+    ended = run(capsys, "claims", mine, "mine.yaml", "./mine.yaml")
+    assert ended.out.splitlines()[-1] == "1 reproduced, 0 not reproduced, 0 not comparable"
+
+
+def test_what_a_table_does_not_state_is_named_with_the_verdicts(capsys, folder):
+    (folder / "mine.yaml").write_text(MINE, encoding="utf-8")
+    rows = "".join(f"{name},8192,{time},1,8\n" for name, time in (("hyena", 1), ("flash", 3)))
+    (folder / "t.csv").write_text("operator,length,latency_ms,batch,width\n" + rows, encoding="utf-8")
+    lines = run(capsys, "claims", "t.csv", "mine.yaml").out.splitlines()
+    assert lines[0] == "Measured: batch 1, width 8; phase, scope, heads, dtype, device: not stated by the table"
+    assert lines[5].endswith("; the source's phase training could not be checked")
 
 
 def test_the_list_names_every_shipped_source_with_what_it_is():
