@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,7 +20,7 @@ from hyenaprof.analysis.claims import (
     Ratio,
     Verdict,
 )
-from hyenaprof.analysis.crossover import find
+from hyenaprof.analysis.crossover import Metric, find
 from hyenaprof.analysis.scaling import scaling_of
 from hyenaprof.model import Comparison, Crossover, CrossoverState, Curve, Flip, Record
 from hyenaprof.operators import OPERATORS
@@ -31,7 +30,20 @@ CURVE_CONDITIONS = ("scope", "phase", "batch", "width", "heads", "dtype", "devic
 WIDEST_GAP = 2.01
 """Neighbouring measured lengths further apart than an octave are not interpolated between."""
 
-Curves = Mapping[Curve, Sequence[Record]]
+
+class Curves(dict[Curve, list[Record]]):
+    """Records by curve; a pair is compared once, however many claims are about it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: dict[tuple[Curve, Curve, Metric], Crossover] = {}
+
+    def crossover(self, challenger: Curve, incumbent: Curve, metric: Metric = "latency") -> Crossover:
+        """The crossover of two curves in one metric."""
+        key = (challenger, incumbent, metric)
+        if key not in self._found:
+            self._found[key] = find(self[challenger], self[incumbent], metric=metric)
+        return self._found[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +88,9 @@ def judge_claims(
         records: A run's or a table's, in any order.
         known: What else is known of the records.
     """
-    grouped: dict[Curve, list[Record]] = defaultdict(list)
+    grouped = Curves()
     for record in records:
-        grouped[record.point.curve].append(record)
+        grouped.setdefault(record.point.curve, []).append(record)
     about = known or Known()
     return tuple(result for file in files for claim in file.claims for result in _results(file, claim, grouped, about))
 
@@ -199,13 +211,13 @@ def _check(claim: Claim, sides: tuple[Curve, ...], curves: Curves) -> _Finding:
     held = [curves[side] for side in sides]
     match claim.check:
         case Memory() as check:
-            return _ratio(check, find(held[0], held[1], metric="peak_memory"))
+            return _ratio(check, curves.crossover(sides[0], sides[1], "peak_memory"))
         case Flops() as check:
             return _flops(check, held[0], held[1])
         case Ratio() as check:
-            return _ratio(check, find(held[0], held[1]))
+            return _ratio(check, curves.crossover(sides[0], sides[1]))
         case CrossoverIn() as check:
-            return _crossover(check, find(held[0], held[1]))
+            return _crossover(check, curves.crossover(sides[0], sides[1]))
         case Growth() as check:
             return _growth(check, held[0])
         case Parameters() as check:

@@ -10,7 +10,7 @@ import numpy as np
 from hyenaprof.analysis.metrics import METRICS
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
 from hyenaprof.model import Cell, Outcome, Record, Section, Table
-from hyenaprof.report.findings import Finding, Findings, setting_of
+from hyenaprof.report.findings import Finding, Findings, Setting, setting_of
 from hyenaprof.report.words import brief, finite, grouped, latency_interval
 from hyenaprof.units import (
     UNKNOWN,
@@ -48,7 +48,9 @@ def points(findings: Findings) -> Section:
     several = len(findings.places) > 1
     shown = tuple(name for name in COLUMNS if name != "Energy" or findings.has_energy)
     header = ("Setting", *shown) if several else shown
-    rows = tuple(tuple(_row(findings, finding)[name] for name in header) for finding in findings.points)
+    places = {panel.setting: _place(findings, panel.setting) for panel in findings.panels}
+    told = (_row(findings, finding, places[setting_of(finding)]) for finding in findings.points)
+    rows = tuple(tuple(row[name] for name in header) for row in told)
     filters = tuple(name for name in ("Setting", "Operator", "Phase", "Outcome") if name in header)
     return Section(
         title="Every point",
@@ -79,19 +81,17 @@ def _tally(findings: Findings) -> str:
     )
 
 
-def _place(findings: Findings, finding: Finding) -> str:
-    point = finding.record.point
-    shape = point.shape
-    place = f"{point.scope} {point.dtype} {point.device} B={shape.batch} D={shape.width} H={shape.heads}"
-    machines = {findings.machine(panel.setting) for panel in findings.panels if panel.setting.device == point.device}
-    return place if len(machines) < 2 else f"{place}, {findings.machine(setting_of(finding))}"
+def _place(findings: Findings, setting: Setting) -> str:
+    place = f"{setting.scope} {setting.dtype} {setting.device} {setting.shape}"
+    machines = {findings.machine(panel.setting) for panel in findings.panels if panel.setting.device == setting.device}
+    return place if len(machines) < 2 else f"{place}, {findings.machine(setting)}"
 
 
-def _row(findings: Findings, finding: Finding) -> dict[str, Cell]:
+def _row(findings: Findings, finding: Finding, place: str) -> dict[str, Cell]:
     record, summary = finding.record, finding.summary
     point, cost = record.point, record.cost
     return {
-        "Setting": Cell(_place(findings, finding)),
+        "Setting": Cell(place),
         "Operator": Cell(findings.names[point.label]),
         "Phase": Cell(str(point.phase)),
         "L": Cell(format_length(finding.length), sort=finding.length),
