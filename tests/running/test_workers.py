@@ -30,10 +30,10 @@ def start(tmp_path):
     """Starts a scripted worker; whatever is left of it ends with the test."""
     started = []
 
-    def begin(*faults, **orders):
+    def begin(*faults, limit_s=10.0, **orders):
         script = write_script(tmp_path, Orders(faults=faults, **orders))
         side = Side("hyena", "fft", python=str(script.path))
-        worker = Worker(side, device="fake", protocol=Protocol(), log=tmp_path / "worker.log")
+        worker = Worker(side, device="fake", protocol=Protocol(), log=tmp_path / "worker.log", limit_s=limit_s)
         started.append(worker)
         return worker
 
@@ -256,10 +256,9 @@ def test_an_interpreter_without_hyenaprof_is_said_in_its_words(start):
     assert "worker.log" in caught.value.hint
 
 
-def test_an_interpreter_that_never_answers_is_ended(start, monkeypatch):
-    monkeypatch.setattr(under_test, "START_LIMIT_S", 0.3)
+def test_an_interpreter_that_never_answers_is_ended(start):
     with pytest.raises(WorkerError, match="no answer within"):
-        start({"verb": "hello", "kind": "hang"})
+        start({"verb": "hello", "kind": "hang"}, limit_s=0.3)
 
 
 def test_a_file_that_is_no_program_is_one_sentence(tmp_path):
