@@ -117,8 +117,14 @@ def _one_leads(crossover: Crossover, names: Mapping[str, str]) -> str:
     if low == high:
         there = f"at {low}, the only length measured on both sides ({by}{_caveat(crossover)})"
         return f"{leads} {there}: where they cross cannot be said"
-    reach = f"already from {low} up to {high}" if winner == crossover.challenger.label else f"up to {high}"
+    reach = f"{_from(crossover, low)} up to {high}" if winner == crossover.challenger.label else f"up to {high}"
     return f"not in range: {leads} {reach} ({by} there{_caveat(crossover)})"
+
+
+def _from(crossover: Crossover, low: int) -> str:
+    """Where a challenger that leads throughout is first clearly ahead; below it the intervals cover no difference."""
+    clear = next((c.length for c in crossover.comparisons if c.low is None or c.leader == "challenger"), low)
+    return f"already from {low}" if clear == low else f"from {clear} (below it neither clearly is, from {low})"
 
 
 def _caveat(crossover: Crossover) -> str:

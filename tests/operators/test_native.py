@@ -153,4 +153,5 @@ def test_a_compiler_that_does_not_end_is_unsupported(monkeypatch, tmp_path):
 @pytest.mark.usefixtures("compiled", "fresh")
 def test_a_compiler_with_arguments_is_run_with_them(monkeypatch):
     monkeypatch.setenv("CXX", shlex.join(["/usr/bin/env", *compilers.cxx_compiler()]))
-    built()
+    assert compilers.cxx_compiler()[0] == "/usr/bin/env"
+    assert built() is not None
