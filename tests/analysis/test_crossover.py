@@ -75,6 +75,9 @@ def test_incumbent_ahead_throughout_is_not_in_range():
 def test_challenger_ahead_from_the_start_is_said_so():
     found = find(side("hyena", linear), side("flash", lambda length: 3 * linear(length)))
     assert sentence(found) == "forward: not in range: hyena is faster already from 1024 up to 16384 (3x there)"
+    close = replace(found.comparisons[0], ratio=1.01, low=0.9, high=1.1)
+    told = sentence(replace(found, comparisons=(close, *found.comparisons[1:])))
+    assert "hyena is faster from 2048 (below it neither clearly is, from 1024) up to 16384" in told
 
 
 def test_incumbent_that_ran_out_of_memory_ahead_censors_the_crossover():
