@@ -31,9 +31,19 @@ class JournalError(HyenaprofError):
 
 
 class MergeError(HyenaprofError):
-    """Runs that contradict each other: unequal visits under one key."""
+    """Runs that contradict each other: unequal visits under one key.
+
+    Args:
+        message: As of every error here.
+        hint: Likewise.
+        contradictions: Each of those visits, with what it is in both runs.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None, *, contradictions: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.contradictions = contradictions
 
 
 class TableError(HyenaprofError):

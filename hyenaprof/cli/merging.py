@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hyenaprof.errors import JournalError
+from hyenaprof.errors import JournalError, MergeError
 
 
 def merge(
@@ -26,17 +26,20 @@ def merge(
 
     Exit status: 0 merged; 1 the runs contradict each other, each visit listed and nothing written; 2 a bad request.
     """
-    from hyenaprof.records.merge import contradictions, read_part, write
     from hyenaprof.records.merge import merge as merged_of
+    from hyenaprof.records.merge import read_part, write
 
     if len(runs) < 2:
         raise JournalError("one run alone is nothing to merge", hint="name two runs' folders or more")
     parts = [read_part(folder) for folder in runs]
     for warning in dict.fromkeys(f"{part.name}: {said}" for part in parts for said in part.warnings):
         typer.secho(f"warning: {warning}", fg=typer.colors.YELLOW, err=True)
-    for found in contradictions(parts):
-        typer.echo(found)
-    merged = merged_of(parts)
+    try:
+        merged = merged_of(parts)
+    except MergeError as error:
+        for found in error.contradictions:
+            typer.echo(found)
+        raise
     folder = write(merged, out)
     typer.echo(f"{merged.visits} visits from {len(runs)} runs; {merged.repeated} stood in several and count once")
     typer.echo(f"{folder}\nhyenaprof report {folder} renders it")

@@ -68,13 +68,14 @@ def merge(parts: Sequence[Part]) -> Merged:
     twice changes nothing.
 
     Raises:
-        MergeError: Unequal visits under one key; `contradictions` lists them.
+        MergeError: Unequal visits under one key, which it lists.
         ScenarioError: The runs' pages differ in scope or options, so that no one page can name both.
     """
-    if found := contradictions(parts):
+    if found := _contradictions(parts):
         raise MergeError(
             f"{len(found)} visits have the same fingerprint, point and round, and are not the same visit",
             hint="these are runs of one machine in their own right, not parts of one: report each for itself",
+            contradictions=found,
         )
     runs: dict[str, dict[str, JournalLine]] = {}
     for part in parts:
@@ -111,7 +112,7 @@ def _each_visit_once(lines: Iterable[JournalLine]) -> tuple[JournalLine, ...]:
     return tuple(kept)
 
 
-def contradictions(parts: Sequence[Part]) -> tuple[str, ...]:
+def _contradictions(parts: Sequence[Part]) -> tuple[str, ...]:
     """Visits of two parts under one key that are not equal, each with what it is in both."""
     first: dict[tuple[str, str, int], tuple[str, Visit]] = {}
     found = []
