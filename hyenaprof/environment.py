@@ -1,4 +1,4 @@
-"""The environment variables a worker is started with: allocator and threads, set before its libraries load."""
+"""The environment variables a worker is started with: allocator, compiler and threads, set before its libraries load."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ def worker_environment(allocator: Allocator, threads: int | None) -> dict[str, s
         threads: Threads of OpenMP and MKL, None for the libraries' own choice.
 
     Returns:
-        Variables for glibc's malloc, for OpenMP and the thread count. Intel's OpenMP spins for 200 ms after a parallel
+        Variables for glibc's malloc, torch's compiler, OpenMP and the thread count. torch.compile by default starts a pool
+        of a process a core, each of which imports torch, beside what is timed then: here it compiles in the worker itself,
+        whatever operator calls it. Intel's OpenMP spins for 200 ms after a parallel
         region, into the other side's visit: 5 ms are enough. GNU's goes to sleep within a millisecond or so and is left
         alone: OMP_WAIT_POLICY=PASSIVE made a region of 70 us take 140 us (2 threads of an EPYC).
     """
-    variables = {"KMP_BLOCKTIME": "5"}
+    variables = {"KMP_BLOCKTIME": "5", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
     if allocator == "warm":
         variables |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(_NEVER_TRIM_BYTES)}
     if threads is not None:

@@ -43,6 +43,16 @@ def test_threads_are_told_to_openmp_and_mkl():
     assert (variables["OMP_NUM_THREADS"], variables["MKL_NUM_THREADS"]) == ("3", "3")
 
 
+def test_torchs_compiler_is_told_to_make_no_processes_whoever_calls_it(monkeypatch):
+    from torch._inductor import config
+
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "7")
+    assert config.decide_compile_threads() == 7, "what torch reads when it is imported"
+    for name, value in worker_environment("default", None).items():
+        monkeypatch.setenv(name, value)
+    assert config.decide_compile_threads() == 1
+
+
 def test_without_a_number_of_threads_the_libraries_choose():
     assert "OMP_NUM_THREADS" not in worker_environment("warm", None)
 
