@@ -18,7 +18,7 @@ REACHES = (2, 4)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CrossoverSentence:
     """A crossover and the sentence that states it."""
 
     crossover: Crossover
@@ -36,7 +36,7 @@ class Overview:
         names: Shortest unambiguous name of each curve's label.
     """
 
-    told: tuple[Told, ...]
+    told: tuple[CrossoverSentence, ...]
     nothing: str | None
     scalings: tuple[Scaling, ...]
     names: Mapping[str, str]
@@ -58,7 +58,7 @@ def overview(records: Iterable[Record], *, phases: bool = True) -> Overview:
     stated = operator_table()
     exponents = {name: exponent for name, exponent in measured_exponents(held).items() if name not in stated}
     entries = tuple(
-        Told(crossover, text)
+        CrossoverSentence(crossover, text)
         for metric in _metrics(held)
         for found in (_found(held, metric, exponents),)
         for crossover, text in zip(found, told(found, held, phases=phases), strict=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from hyenaprof.analysis.claims import ClaimResult
-from hyenaprof.analysis.overview import Outlook, Overview, Told, outlook, predictions
+from hyenaprof.analysis.overview import CrossoverSentence, Outlook, Overview, outlook, predictions
 from hyenaprof.analysis.scaling import Growth, Prediction, Scaling
 from hyenaprof.model import Comparison, Curve, Flip
 from hyenaprof.records.source import Source
@@ -50,7 +50,7 @@ def _setting(curve: Curve, source: Source) -> Json:
     }
 
 
-def _crossover(entry: Told, held: Overview, source: Source) -> Json:
+def _crossover(entry: CrossoverSentence, held: Overview, source: Source) -> Json:
     found = entry.crossover
     return {
         "challenger": held.names[found.challenger.label],

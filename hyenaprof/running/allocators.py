@@ -51,12 +51,12 @@ def under_other_allocator(session: Session, sides: Sequence[Side], crossovers: I
         if other.fingerprint_id(sides[0]) == session.fingerprint_id(sides[0]):
             session.display.note("the allocator is set from outside, so there is no other to measure under")
             return
-        Again(other, sides, precision=CROSSOVER_PRECISION * session.precision).measure()
+        SearchBesideSweep(other, sides, precision=CROSSOVER_PRECISION * session.precision).measure()
     finally:
         other.workers.kill()
 
 
-class Again(Search):
+class SearchBesideSweep(Search):
     """A search beside a sweep: what remains of the budget is all its own."""
 
     @property

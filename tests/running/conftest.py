@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import make_scenario
 from scripted import Orders, write_script
-from sweeps import FAST, Told
+from sweeps import FAST, RecordingDisplay
 
 from hyenaprof.running.runner import Interrupted, SweepRequest, sweep
 
@@ -25,7 +25,7 @@ def go(tmp_path):
             pythons=dict.fromkeys(pythons or ("hyena:fft", "flash:sdpa"), str(script.path)),
             force=force,
         )
-        told = Told(stop_after=stop_after)
+        told = RecordingDisplay(stop_after=stop_after)
         try:
             return sweep(request, told), told, script
         except Interrupted as stopped:

@@ -47,7 +47,7 @@ def visited(ledger: Ledger, iteration: Iteration, latency_s: float = 1e-3, *, ro
 
 
 @dataclass
-class Told:
+class RecordingDisplay:
     """A display that keeps what it is told.
 
     Attributes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from builders import make_fingerprint, make_scenario
 from scripted import Orders, write_script
-from sweeps import CROSSING, FAST, PHASES, Told, keys_of, lines_of
+from sweeps import CROSSING, FAST, PHASES, RecordingDisplay, keys_of, lines_of
 
 from hyenaprof.errors import FingerprintError
 from hyenaprof.model import Visit
@@ -148,7 +148,7 @@ def test_a_side_whose_other_environment_changed_stops_the_run_too(go, tmp_path):
         pythons={"hyena:fft": str(old.path), "flash:sdpa": str(new.path)},
     )
     with pytest.raises(FingerprintError, match="2.13.0 there, 2.14.0 here"):  # noqa: RUF043 -- dots are dots
-        sweep(request, Told())
+        sweep(request, RecordingDisplay())
     assert (folder / NAME).read_bytes().startswith(before)
 
 
@@ -160,7 +160,7 @@ def test_two_environments_are_compared_in_one_run_with_a_header_each(tmp_path):
         out=tmp_path / "run",
         pythons={"hyena:fft": str(old.path), "flash:sdpa": str(new.path)},
     )
-    run = sweep(request, Told())
+    run = sweep(request, RecordingDisplay())
     assert [header.fingerprint.software["torch"] for header in run.headers] == ["2.13.0", "2.14.0"]
     assert {r.point.operator: run.fingerprints[r.fingerprint_id].software["torch"] for r in run.records} == {
         "hyena": "2.13.0",
