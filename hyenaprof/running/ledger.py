@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from statistics import median
 
@@ -145,8 +146,22 @@ class Ledger:
 
 
 def visit_wall_s(call_s: float, rules: VisitRules, *, first: bool) -> float:
-    """Seconds a visit will take: warm-up, samples, energy, and in a point's first visit the memory pass and the check."""
+    """Seconds a visit will take: warm-up, samples, energy, and in a point's first visit the memory pass and the check.
+
+    Args:
+        call_s: Seconds of one call.
+        rules: Of this visit: without an energy window it reads no energy.
+        first: Whether it is the point's first.
+    """
     warm_ups = 1.0 if call_s > rules.window_s else 4.0
     samples_s = call_s if call_s > rules.window_s else max(rules.window_s, call_s * rules.floor_samples)
     extra = 3.5 if first else 0.0
-    return samples_s + call_s * (warm_ups + extra) + rules.energy_window_s + 0.1
+    return samples_s + call_s * (warm_ups + extra) + _energy_wall_s(call_s, samples_s, rules) + 0.1
+
+
+def _energy_wall_s(call_s: float, samples_s: float, rules: VisitRules) -> float:
+    """Seconds of whole calls made for their energy alone; none where the samples fill the window themselves."""
+    window_s = rules.energy_window_s
+    if samples_s >= window_s:
+        return 0.0
+    return math.ceil(window_s / call_s) * call_s if call_s > 0 else window_s

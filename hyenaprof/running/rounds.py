@@ -60,7 +60,9 @@ def still_needed_s(
         done = ledger.rounds(iteration)
         call_s = ledger.call_s(iteration)
         for number in range(done, rounds):
-            total_s += visit_wall_s(call_s, rules, first=number == 0)
+            energy_s = rules.energy_window_s if number < ENERGY_VISITS else 0.0
+            these = rules.model_copy(update={"energy_window_s": energy_s})
+            total_s += visit_wall_s(call_s, these, first=number == 0)
     return total_s
 
 
@@ -205,7 +207,7 @@ def fitting(
     used_s = 0.0
     for pairing in pairings:
         cost_s = sum(
-            visit_wall_s(ledger.call_s(it), rules, first=not ledger.rounds(it))
+            visit_wall_s(ledger.call_s(it), next_rules(rules, it, ledger), first=not ledger.rounds(it))
             for it in pairing.iterations
             if ledger.open_points(it)
         )

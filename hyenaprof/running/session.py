@@ -306,7 +306,8 @@ class Session:
         if not points:
             return True
         first = not any(self.ledger.visits(point) for point in points)
-        predicted_s = visit_wall_s(self.ledger.call_s(iteration), self.rules, first=first)
+        likely = next_rules(self.rules, iteration, self.ledger)
+        predicted_s = visit_wall_s(self.ledger.call_s(iteration), likely, first=first)
         point_limit_s = self.patience_s(max(LEAST_LIMIT_S, LIMIT_FACTOR * predicted_s))
         begun_s = time.monotonic()
         self.display.begin_visit(iteration, round_, predicted_s)

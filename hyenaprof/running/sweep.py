@@ -207,7 +207,8 @@ class Sweep:
     def _fits(self, iteration: Iteration) -> bool:
         first = not self._ledger.rounds(iteration)
         call_s = self._ledger.call_s(iteration)
-        if visit_wall_s(call_s, self._session.rules, first=first) <= self._session.left_s:
+        rules = rounds.next_rules(self._session.rules, iteration, self._ledger)
+        if visit_wall_s(call_s, rules, first=first) <= self._session.left_s:
             return True
         if first:
             self._left_out[iteration] = call_s

@@ -168,3 +168,22 @@ def test_an_unseen_call_is_thought_long_by_an_assumed_rate():
 )
 def test_a_visit_takes_its_window_its_warm_up_and_at_first_the_memory_pass(call_s, first, wall_s):
     assert visit_wall_s(call_s, VisitRules(window_s=0.5, floor_samples=5), first=first) == pytest.approx(wall_s)
+
+
+@pytest.mark.parametrize(
+    ("call_s", "energy_s"),
+    [
+        (0.01, 1.0),
+        (0.19, 6 * 0.19),  # five samples of it take 0.95 s
+        (0.2, 0.0),  # five take the whole window
+        (0.6, 2 * 0.6),  # one sample, too short for the counter
+        (1.0, 0.0),
+        (30.0, 0.0),
+    ],
+)
+def test_energy_takes_whole_calls_of_its_own_unless_the_samples_fill_its_window(call_s, energy_s):
+    without, with_energy = (
+        visit_wall_s(call_s, VisitRules(window_s=0.5, floor_samples=5, energy_window_s=window_s), first=False)
+        for window_s in (0.0, 1.0)
+    )
+    assert with_energy - without == pytest.approx(energy_s)

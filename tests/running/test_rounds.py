@@ -97,6 +97,20 @@ def test_what_is_still_needed_counts_only_the_rounds_that_are_missing():
     assert rounds.still_needed_s([fresh], ledger, RULES, rounds=5) == pytest.approx(first + 4 * later)
 
 
+def test_energy_is_predicted_for_the_visits_that_read_it_and_for_no_later_one():
+    rules = RULES.model_copy(update={"energy_window_s": rounds.ENERGY_WINDOW_S})
+    ledger, iteration = Ledger(), make_iteration("hyena", 64)
+    pairing = make_pairing(64, operators=("hyena",))
+    ledger.hint(iteration.call_point, 0.01)
+    visit_s = visit_wall_s(0.01, RULES, first=False)
+    needed_s = rounds.still_needed_s([iteration], ledger, rules, rounds=8)
+    assert needed_s == pytest.approx(rounds.still_needed_s([iteration], ledger, RULES, rounds=8) + 5.0)
+    for number in range(rounds.ENERGY_VISITS):
+        assert rounds.fitting([pairing], ledger, rules, left_s=visit_s + 0.1, start_s=0.0) == ()
+        ledger.add([make_visit(iteration.points[0], 0.01, round=number).model_copy(update={"energy_j": 1.0})])
+    assert rounds.fitting([pairing], ledger, rules, left_s=visit_s + 0.1, start_s=0.0) == (pairing,)
+
+
 def test_a_point_is_precise_when_its_interval_is_and_it_has_five_visits():
     ledger, iteration = Ledger(), make_iteration()
     for number in range(5):
