@@ -91,7 +91,10 @@ def verify_at_length(operator: Operator, point: Point, device: torch.device, fin
 
     Either the operator's own spot checks in float64, or the whole output and all gradients against the first other
     implementation that runs here, the plain one if it does, in at least float32. Where there is neither, and for the
-    plain implementation itself, values must be finite and causal, and the method says so.
+    plain implementation itself, values must be finite and causal, and the method says so. Nothing is widened by condition
+    here: a float32 layer is compared with float32, which rounds mostly in the same places (see `tolerances.MOST_OF_TABLE`
+    for what was measured), and what is compared with float64, any core and attention's layer, has no filter network's
+    sines to magnify its rounding.
 
     Raises:
         Unsupported: The implementation cannot run here.
