@@ -29,6 +29,8 @@ class VisitRules(OnDisk):
     """Samples taken even past the window, unless one alone is longer than it."""
     cache: Literal["cold", "hot"] = "cold"
     cuda_graph: bool = False
+    inputs: Literal["random", "ones"] = "random"
+    """What a layer's x is filled with: seeded normal values, or ones."""
     energy_window_s: float = 0.0
     """Seconds of calls in a row whose energy is read where that of the samples cannot be; 0: none."""
     warm_calls: bool = True
@@ -45,6 +47,8 @@ class Hello(OnDisk):
     cache: Literal["cold", "hot"] = "cold"
     """As in the rules of the visits to come; part of the fingerprint's protocol."""
     cuda_graph: bool = False
+    """Likewise."""
+    inputs: Literal["random", "ones"] = "random"
     """Likewise."""
     operators: tuple[str, ...] = ()
     """Entries outside the table (`pkg.mod:Class`) to import."""

@@ -73,13 +73,9 @@ def more_rounds(crossover: Crossover, *, precision: float) -> tuple[int, ...]:
     """
     if crossover.state is CrossoverState.UNRESOLVED:
         return tuple(comparison.length for comparison in crossover.comparisons if comparison.leader is None)
-    wide = [flip for flip in crossover.flips if _half_width(flip) > precision]
+    wide = [flip for flip in crossover.flips if flip.half_width > precision]
     chosen = {length for flip in wide for length in _around(crossover, flip)}
     return tuple(sorted(chosen))
-
-
-def _half_width(flip: Flip) -> float:
-    return math.inf if flip.low is None or flip.high is None else (flip.high - flip.low) / 2 / flip.length
 
 
 def _around(crossover: Crossover, flip: Flip) -> list[int]:

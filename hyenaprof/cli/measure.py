@@ -131,7 +131,7 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     scope: o.ScopeOption = None,
     phases: o.Phases = None,
     seed: o.Seed = None,
-    budget: o.Budget = None,
+    budget: o.CrossoverBudget = None,
     precision: Annotated[
         str | None, typer.Option(metavar="P", help="Half-width of the crossover's 95 % interval to stop at [5%].")
     ] = None,
@@ -157,7 +157,7 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
     Examples:
       hyenaprof crossover --ops hyena,flash --phases training --precision 2%
 
-      hyenaprof crossover --ops hyena:fft,flash:sdpa --width 256 --budget 3m
+      hyenaprof crossover --ops hyena:fft,flash:sdpa --width 256 --budget 10m
 
       hyenaprof crossover hyena-fig4.3.csv --json
 
@@ -199,8 +199,9 @@ def crossover(  # noqa: PLR0917 -- one parameter a flag; typer calls it by name
         raise typer.Exit(analyse(read_source(source), json=json))
     if source is not None:
         refuse_other_file(Path(source))
-    if source is None and min_len is None:
-        flags["min_len"] = "64"
+    if source is None:
+        flags["min_len"] = min_len or "64"
+        flags["budget"] = budget or "3m"
     page = o.scenario_of(source, flags, prefix="crossover-")
     if page.rounds is not None:
         raise ScenarioError(

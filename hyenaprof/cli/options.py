@@ -71,6 +71,10 @@ Seed = Annotated[int | None, typer.Option(help="Seed of inputs and weights [0]."
 Budget = Annotated[
     str | None, typer.Option(metavar="TIME", help="Time in all: 90s, 10m, 1h [10m].", rich_help_panel=HOW)
 ]
+CrossoverBudget = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Time in all: 90s, 10m, 1h [3m, or the scenario's].", rich_help_panel=HOW),
+]
 Precision = Annotated[
     str | None,
     typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -100,6 +101,11 @@ class Flip:
     significant: tuple[int | None, int | None]
     """Sign bracket free of assumptions: last length with a significant leader before, first with the other after."""
     leader_after: str
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval over the length; infinity where there is no interval."""
+        return math.inf if self.low is None or self.high is None else (self.high - self.low) / 2 / self.length
 
 
 @dataclass(frozen=True, slots=True)

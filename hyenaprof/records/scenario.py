@@ -11,6 +11,7 @@ import yaml
 from pydantic import (
     BeforeValidator,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -75,6 +76,14 @@ class Protocol(OnDisk):
     allocator: Literal["warm", "default"] = "warm"
     threads: int | None = Field(default=None, ge=1)
     cuda_graph: bool = False
+    inputs: Literal["random", "ones"] = "random"
+    """What a layer is timed on; it is always verified on random inputs."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> Raw:
+        """Without `inputs` where they are random, as pages were written before there was a choice."""
+        raw: Raw = handler(self)
+        return {name: value for name, value in raw.items() if (name, value) != ("inputs", "random")}
 
 
 class Scenario(OnDisk):
@@ -130,6 +139,10 @@ class Scenario(OnDisk):
         for width in self.width:
             _check_heads(width, self.heads)
         check_device(self.device)
+        if self.protocol.inputs == "ones" and self.scope is not Scope.LAYER:
+            raise ScenarioError(
+                "a core is never timed on ones", hint="leave protocol.inputs out, or write scope: layer"
+            )
         for name in () if info.context is AS_WRITTEN else self.operators:
             _check_scope(name, entry_named(name), self.scope)
         return self
@@ -313,6 +326,7 @@ def _hint(key: str, value: object) -> str:
         "device": ("auto", *DEVICES),
         "protocol.cache": ("cold", "hot"),
         "protocol.allocator": ("warm", "default"),
+        "protocol.inputs": ("random", "ones"),
     }
     if key in words:
         return did_you_mean(str(value), (str(word) for word in words[key]))

@@ -98,7 +98,9 @@ def _protocol(findings: Findings) -> tuple[tuple[str, str], ...]:
     asked = findings.run.scenario.protocol
     fallback: dict[str, FactValue] = {"cache": asked.cache, "allocator": asked.allocator, "threads": asked.threads}
     clock = _held(findings, "clock")
+    filled = (("Inputs", "a layer's x is all ones, its weights are random"),) if asked.inputs == "ones" else ()
     return (
+        *filled,
         *((("Clock", CLOCK_WORDS.get(clock, clock)),) if clock else ()),
         *((begun(name), _held(findings, name) or _fact(value)) for name, value in fallback.items()),
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 from hyenaprof.analysis.crossover import statements
-from hyenaprof.model import Crossover
+from hyenaprof.model import Crossover, Flip
 from hyenaprof.running import rounds
 from hyenaprof.running.plan import Pairing
 from hyenaprof.running.session import Session
 from hyenaprof.running.sweep import Sweep
 from hyenaprof.running.workers import Side
+from hyenaprof.units import format_percent
 
 
 class Search(Sweep):
@@ -80,10 +82,18 @@ class Search(Sweep):
         found = bool(measured) and all(crossover.flips for crossover in crossovers)
         return bool(measured) and settled and not self._cut and (found or not self._left_out)
 
+    def _finish(self) -> None:
+        """Tells what was not reached, then ends."""
+        for crossover in self.crossovers():
+            for flip in crossover.flips:
+                if flip.half_width > self._precision:
+                    self._session.display.note(f"{crossover.challenger.phase}: {_reached(flip, self._precision)}")
+        super()._finish()
+
     def _tell(self) -> None:
         """The bracket as it stands, whenever it has moved."""
         told = statements(self._ledger.records())
-        if told != self._told_last:
+        if told != self._told_last and self._ledger.records():
             self._told_last = told
             for text in told:
                 self._session.display.note(text)
@@ -100,3 +110,8 @@ def _telling(crossover: Crossover) -> tuple[int, ...]:
     """Lengths that the answer rests on: both sides of every change of sign, or the ends of the range."""
     brackets = tuple(length for flip in crossover.flips for length in flip.bracket)
     return brackets or tuple(c.length for c in (*crossover.comparisons[:1], *crossover.comparisons[-1:]))
+
+
+def _reached(flip: Flip, precision: float) -> str:
+    known = "has no interval" if flip.half_width == math.inf else f"is known within {format_percent(flip.half_width)}"
+    return f"the crossover {known} yet, {format_percent(precision)} was asked for: the same command goes on from here"

@@ -124,6 +124,7 @@ class Session:
             precision=self.precision,
             cache=scenario.protocol.cache,
             cuda_graph=scenario.protocol.cuda_graph,
+            inputs=scenario.protocol.inputs,
             energy_window_s=ENERGY_WINDOW_S if hello.counts_energy else 0.0,
         )
 

@@ -102,7 +102,7 @@ class Worker:
     def _greet(self, device: str, protocol: Protocol, limit_s: float) -> HelloAnswer:
         try:
             answer = self.ask(
-                Hello(device=device, threads=protocol.threads, cache=protocol.cache, cuda_graph=protocol.cuda_graph),
+                Hello(device=device, **protocol.model_dump(exclude={"allocator"})),
                 HelloAnswer,
                 limit_s=limit_s,
             )

@@ -44,6 +44,7 @@ class Protocol:
     threads: int
     cache: Literal["cold", "hot"] = "cold"
     cuda_graph: bool = False
+    inputs: Literal["random", "ones"] = "random"
 
 
 def take_fingerprint(device: Device, protocol: Protocol) -> Fingerprint:
@@ -108,6 +109,7 @@ def _protocol(device: Device, protocol: Protocol) -> dict[str, FactValue]:
         "settings": tuple(f"{name}={os.environ[name]}" for name in _SETTINGS if name in os.environ),
         "cache": protocol.cache if device.asynchronous else "as left by the call before",
         "cuda_graph": protocol.cuda_graph,
+        **({"inputs": protocol.inputs} if protocol.inputs != "random" else {}),
         "matmul_precision": torch.get_float32_matmul_precision(),
         "tf32": torch.backends.cuda.matmul.allow_tf32 if device.kind == "cuda" else None,
         "denormals": "flushed" if _denormals_flushed() else "kept",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -82,10 +83,16 @@ def prepare(operator: Operator, point: Point, device: Device) -> Iteration:
     return assemble(point, inputs_of(operator, point, device), launcher_of(operator, point, device))
 
 
-def inputs_of(operator: Operator, point: Point, device: Device) -> Inputs:
-    """Makes the point's seeded inputs on the device."""
+def inputs_of(
+    operator: Operator, point: Point, device: Device, *, fill: Literal["random", "ones"] = "random"
+) -> Inputs:
+    """Makes the point's seeded inputs on the device; a layer's x may be all ones instead."""
     shape = device.materialise(point.shape)
-    return operator.inputs(shape, point.scope, dtype=point.dtype, device=device.torch_device, seed=point.seed)
+    inputs = operator.inputs(shape, point.scope, dtype=point.dtype, device=device.torch_device, seed=point.seed)
+    if fill == "ones":
+        with torch.no_grad():
+            inputs[0].fill_(1)
+    return inputs
 
 
 def launcher_of(operator: Operator, point: Point, device: Device) -> Launcher:

@@ -47,7 +47,7 @@ def visit(
         Unsupported: The implementation cannot run here.
     """
     check_phase(operator, points[0])
-    inputs = inputs_of(operator, points[0], device)
+    inputs = inputs_of(operator, points[0], device, fill=rules.inputs)
     began_s = device.now_s()
     launcher = launcher_of(operator, points[0], device)
     built_s = device.now_s() - began_s

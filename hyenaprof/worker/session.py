@@ -93,7 +93,9 @@ class Session:
             load(entry, {})
         self.device = resolve(body.device)
         self.device.settle(torch.get_num_threads())
-        protocol = Protocol(threads=torch.get_num_threads(), cache=body.cache, cuda_graph=body.cuda_graph)
+        protocol = Protocol(
+            threads=torch.get_num_threads(), cache=body.cache, cuda_graph=body.cuda_graph, inputs=body.inputs
+        )
         fingerprint = take_fingerprint(self.device, protocol)
         self.fingerprint_id = fingerprint.id
         return HelloAnswer(

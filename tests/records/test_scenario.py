@@ -58,6 +58,7 @@ def test_the_defaults_are_those_of_the_issue():
         {"budget": "99999999999999h"},
         {"purpose": "Größer: 'yes' # no\n- {}", "name": "a.b-c_1"},
         {"protocol": {"cache": "hot", "allocator": "default", "threads": 3, "cuda_graph": True}},
+        {"protocol": {"inputs": "ones"}},
         {
             "operators": {
                 "hyena": {"implementations": ["fft"], "order": 3, "window": False, "frequency": 1},
@@ -208,6 +209,8 @@ def test_heads_are_one_for_each_64_channels_and_at_least_one(width, heads):
         (OPERATORS + "phases: forwrd", "question.yaml line 2: phases 'forwrd'", "did you mean 'forward'?"),
         (OPERATORS + "phases: []", "question.yaml line 2: phases", "training"),
         (OPERATORS + "dtype: flaot32", "question.yaml line 2: dtype 'flaot32'", "did you mean 'float32'?"),
+        (OPERATORS + "scope: core\nprotocol: {inputs: ones}", "a core is never timed on ones", "scope: layer"),
+        (OPERATORS + "protocol: {inputs: one}", "protocol.inputs 'one'", "did you mean 'ones'?"),
         (OPERATORS + "scope: lyer", "question.yaml line 2: scope 'lyer'", "did you mean 'layer'?"),
         (OPERATORS + "budget: ten", "'ten' is not a duration", "10m"),
         (OPERATORS + "budget: 0", "duration 0 is not positive", "10m"),

@@ -14,20 +14,18 @@ from hyenaprof.running.runner import Interrupted, SweepRequest, sweep
 def go(tmp_path):
     """Runs a sweep of hyena and flash whose workers are scripts; gives the run, what was told, and the script."""
 
-    def run(orders=None, *, fresh=False, refine=True, stop_after=None, pythons=None, force=False, **scenario):
+    def run(orders=None, *, stop_after=None, pythons=None, request=None, **scenario):
         script = write_script(tmp_path, orders or Orders(laws=FAST))
         asked = make_scenario(**{"device": "fake", "lengths": [1024, 2048], "rounds": 2, **scenario})
-        request = SweepRequest(
+        made = SweepRequest(
             asked,
             out=tmp_path / "run",
-            fresh=fresh,
-            refine=refine,
             pythons=dict.fromkeys(pythons or ("hyena:fft", "flash:sdpa"), str(script.path)),
-            force=force,
+            **(request or {}),
         )
         told = RecordingDisplay(stop_after=stop_after)
         try:
-            return sweep(request, told), told, script
+            return sweep(made, told), told, script
         except Interrupted as stopped:
             return stopped.folder, told, script
 

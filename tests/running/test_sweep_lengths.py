@@ -37,7 +37,7 @@ def test_a_refined_run_that_was_interrupted_takes_its_own_lengths_up_again(go):
 
 def test_without_refinement_only_the_grid_is_measured(go):
     asked = {"lengths": [1024, 2048, 4096], "phases": "forward", "rounds": None, "precision": "5%"}
-    run, _, _ = go(Orders(laws=CROSSING), refine=False, **asked)
+    run, _, _ = go(Orders(laws=CROSSING), request={"refine": False}, **asked)
     assert {r.point.shape.length for r in run.records} == {1024, 2048, 4096}
 
 

@@ -100,7 +100,7 @@ def test_what_ran_out_of_memory_is_not_tried_any_longer(go):
 def test_what_an_earlier_session_did_not_attempt_is_tried_when_forced(go):
     orders = Orders(laws=FAST, need_bytes_per_token={"flash": 2**20})
     go(orders, stop_after=3, phases="forward")
-    run, _, _ = go(orders, force=True, phases="forward")
+    run, _, _ = go(orders, request={"force": True}, phases="forward")
     assert any(line.inferred for line in lines_of(run, SkipLine))
     assert {outcome for outcome, _ in outcomes_of(run, "flash").values()} == {Outcome.OK}
     assert len(keys_of(run)) == 2 * 2 * 2

@@ -92,7 +92,7 @@ def test_more_rounds_of_a_finished_run_go_on_in_its_folder_and_fewer_do_not(go):
 
 
 def test_a_finer_precision_goes_on_with_a_finished_run_and_a_coarser_does_not(go):
-    asked = {"phases": "forward", "rounds": None, "refine": False}
+    asked = {"phases": "forward", "rounds": None, "request": {"refine": False}}
     first, _, _ = go(precision="20%", **asked)
     visits = len(lines_of(first, Visit))
     assert first.finished
@@ -127,7 +127,7 @@ def test_another_fingerprint_stops_with_the_difference_and_writes_nothing(go):
 
 def test_fresh_begins_anew_on_another_fingerprint(go):
     folder, _, _ = go(stop_after=3)
-    run, _, _ = go(Orders(laws=FAST, hello=on_torch("2.14.0")), fresh=True)
+    run, _, _ = go(Orders(laws=FAST, hello=on_torch("2.14.0")), request={"fresh": True})
     assert run.folder == folder.with_name("run-2")
     assert len(run.headers) == 1
 

@@ -42,7 +42,9 @@ def test_the_id_is_the_same_twice():
     assert take_fingerprint(resolve("cpu"), ONE_THREAD).id == take_fingerprint(resolve("cpu"), ONE_THREAD).id
 
 
-@pytest.mark.parametrize("other", [Protocol(threads=2), Protocol(threads=1, cuda_graph=True)])
+@pytest.mark.parametrize(
+    "other", [Protocol(threads=2), Protocol(threads=1, cuda_graph=True), Protocol(threads=1, inputs="ones")]
+)
 def test_another_protocol_is_another_fingerprint(other):
     assert take_fingerprint(resolve("cpu"), ONE_THREAD).id != take_fingerprint(resolve("cpu"), other).id
 

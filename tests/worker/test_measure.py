@@ -189,6 +189,17 @@ def test_decode_is_unsupported_where_the_operator_has_none():
         visits(Scripted([]), Phase.DECODE)
 
 
+@pytest.mark.parametrize(("fill", "all_ones"), [("random", False), ("ones", True)])
+def test_a_layer_is_timed_on_ones_where_that_is_asked_for_and_its_weights_are_left_alone(fill, all_ones):
+    operator, seen = Scale({}), []
+    operator.call = lambda x, weight: seen.append((x, weight)) or x * weight
+    visits(Scripted(itertools.repeat(0.01)), Phase.TRAINING, rules=VisitRules(inputs=fill), operator=operator)
+    x, weight = seen[0]
+    assert bool((x == 1).all()) is all_ones
+    assert x.requires_grad
+    assert not bool((weight == 1).any())
+
+
 def test_gradients_never_accumulate_and_nothing_is_left_after_a_visit():
     operator = Scale({})
     seen = []
