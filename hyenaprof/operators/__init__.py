@@ -52,6 +52,7 @@ class OperatorEntry:
         options: Every option with its default; an unknown one is an error.
         install: The exact install line of each implementation that needs more than the package's own dependencies.
         bounds: What the options that are numbers may be; one that is not named here may be anything of its type.
+        choices: What the options that are words may be; one that is not named here may be any word.
         scopes: What can be timed of it.
         law: The growth in full where it is more than a power of L, as `L log L`.
     """
@@ -64,6 +65,7 @@ class OperatorEntry:
     options: Mapping[str, OptionDefault] = field(default_factory=dict)
     install: Mapping[str, str] = field(default_factory=dict)
     bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scopes: tuple[str, ...] = ("core", "layer")
     law: str = ""
 
@@ -71,6 +73,15 @@ class OperatorEntry:
     def growth(self) -> str:
         """How time grows: `L log L`, `L^2`."""
         return self.law or f"L^{self.exponent:g}"
+
+    def option_words(self, option: str) -> str:
+        """An option with its default and what else it may be: `order=2 (2 to 64)`, `filter=recomputed (or cached)`."""
+        default = self.options[option]
+        if isinstance(default, bool):
+            return f"{option}={str(default).lower()} (or {str(not default).lower()})"
+        others = [choice for choice in self.choices.get(option, ()) if choice != default]
+        allowed = f"or {', '.join(others)}" if others else str(self.bounds.get(option, ""))
+        return f"{option}={default}" + (f" ({allowed})" if allowed else "")
 
 
 # The build of flash-attn 2 imports torch and calls nvcc, so what it needs comes first and it sees the environment.
@@ -84,6 +95,8 @@ _FLASHFFTCONV = (
     "pip install --no-build-isolation einops ./csrc/flashfftconv ."
 )
 _SUBQUADRATIC_OPS = "pip install subquadratic-ops-torch-cu13 (or -cu12; NVIDIA's own licence, which you accept by it)"
+
+_KEEPING = {"filter": ("recomputed", "cached")}
 
 OPERATORS: dict[str, OperatorEntry] = {
     "hyena": OperatorEntry(
@@ -112,6 +125,7 @@ OPERATORS: dict[str, OperatorEntry] = {
             "filter_depth": Bounds(2, 64),
             "short_taps": Bounds(1, 1024),
         },
+        choices=_KEEPING,
     ),
     "flash": OperatorEntry(
         target="hyenaprof.operators.attention:FlashAttention",

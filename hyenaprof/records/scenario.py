@@ -23,14 +23,15 @@ from hyenaprof.devices import DEVICES
 from hyenaprof.errors import ScenarioError, did_you_mean
 from hyenaprof.model import DType, OnDisk, Options, OptionValue, Phase, Scope, stable_hash
 from hyenaprof.operators import OperatorEntry
+from hyenaprof.records.grid import length_grid
 from hyenaprof.records.outside import entry_named
-from hyenaprof.units import MAX_LENGTH, format_length, parse_duration, parse_fraction, parse_length
+from hyenaprof.units import parse_duration, parse_fraction, parse_length
 
 Raw = dict[str, Any]  # a YAML mapping before it is validated
 
-DEFAULT_FROM = 1024
-DEFAULT_TO = 128 * 1024
 SHORTEST = 64
+PHASES = (Phase.FORWARD, Phase.BACKWARD, Phase.TRAINING)
+"""Those that operators have; decode, which a journal may name, is none of them yet."""
 CHANNELS_PER_HEAD = 64
 PRECISION = {"cpu": 0.05}
 PRECISION_ELSEWHERE = 0.01
@@ -38,7 +39,12 @@ PRECISION_ELSEWHERE = 0.01
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401 -- whatever the YAML held
-    return value if isinstance(value, list | tuple) or value is None else (value,)
+    if value is None:
+        return None
+    values = value if isinstance(value, list | tuple) else (value,)
+    return [
+        item for place, item in enumerate(values) if item not in values[:place]
+    ]  # what stands twice is measured once
 
 
 class OperatorChoice(OnDisk):
@@ -93,11 +99,7 @@ class Scenario(OnDisk):
     purpose: str = ""
     operators: dict[str, OperatorChoice] = Field(min_length=1)
     scope: Scope = Scope.LAYER
-    phases: Annotated[tuple[Phase, ...], BeforeValidator(_listed), Field(min_length=1)] = (
-        Phase.FORWARD,
-        Phase.BACKWARD,
-        Phase.TRAINING,
-    )
+    phases: Annotated[tuple[Phase, ...], BeforeValidator(_listed), Field(min_length=1)] = PHASES
     lengths: tuple[int, ...] = Field(min_length=1)
     extend_below: bool = False
     """Whether lengths are halved down to 64 while the incumbent does not clearly lead at the shortest."""
@@ -134,6 +136,16 @@ class Scenario(OnDisk):
             return operators
         return {name: _settled(name, entry_named(name), choice) for name, choice in operators.items()}
 
+    @field_validator("phases")
+    @classmethod
+    def _timed(cls, phases: tuple[Phase, ...], info: ValidationInfo) -> tuple[Phase, ...]:
+        missing = [phase for phase in phases if phase not in PHASES]
+        if missing and info.context is not AS_WRITTEN:
+            raise ScenarioError(
+                f"phases: no operator has a phase {missing[0]} yet", hint=f"choose from {', '.join(PHASES)}"
+            )
+        return phases
+
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> Self:
         for width in self.width:
@@ -165,31 +177,6 @@ class Scenario(OnDisk):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def length_grid(lengths: Mapping[str, Any]) -> tuple[int, ...]:
-    """Expands `{from: 1k, to: 128k, factor: 2}` to lengths in tokens; `from` is 1k unless `to` is shorter.
-
-    Raises:
-        ScenarioError: Unknown keys, a factor that does not grow, or from past to.
-    """
-    for key in lengths:
-        if key not in {"from", "to", "factor"}:
-            raise ScenarioError(f"lengths: no key {key!r}", hint=did_you_mean(str(key), ("from", "to", "factor")))
-    stop = parse_length(lengths.get("to", DEFAULT_TO))
-    start = parse_length(lengths["from"]) if "from" in lengths else min(DEFAULT_FROM, stop)
-    factor = lengths.get("factor", 2)
-    if not isinstance(factor, int | float) or isinstance(factor, bool) or not 1.05 <= factor <= MAX_LENGTH:
-        raise ScenarioError(f"lengths: factor {factor!r} does not grow", hint="write a factor of at least 1.05, say 2")
-    if start > stop:
-        raise ScenarioError(
-            f"lengths: from {format_length(start)} is past to {format_length(stop)}",
-            hint="raise --max-len or lower --min-len",
-        )
-    grid = [start]
-    while (following := max(grid[-1] + 1, round(grid[-1] * factor))) <= stop:
-        grid.append(following)
-    return tuple(grid)
-
-
 def _settled(name: str, entry: OperatorEntry, choice: OperatorChoice) -> OperatorChoice:
     """The choice with only those options that differ from the defaults, so that equal questions have equal points."""
     for implementation in choice.implementations:
@@ -217,16 +204,18 @@ def _typed(name: str, entry: OperatorEntry, option: str, value: OptionValue) -> 
         raise ScenarioError(
             f"{name}.{option}={value!r} is not of type {type(default).__name__}", hint=f"the default is {default!r}"
         )
-    return _bounded(name, entry, option, value)
+    _check_value(name, entry, option, value)
+    return value
 
 
-def _bounded(name: str, entry: OperatorEntry, option: str, value: OptionValue) -> OptionValue:
-    bounds = entry.bounds.get(option)
+def _check_value(name: str, entry: OperatorEntry, option: str, value: OptionValue) -> None:
+    bounds, choices = entry.bounds.get(option), entry.choices.get(option)
+    if choices is not None and value not in choices:
+        raise ScenarioError(f"{name}.{option}={value!r} is not known", hint=did_you_mean(str(value), choices))
     if bounds is not None and not isinstance(value, str) and not bounds.holds(value):
         raise ScenarioError(
             f"{name}.{option}={value!r} is outside {bounds}", hint=f"the default is {entry.options[option]!r}"
         )
-    return value
 
 
 def _check_scope(name: str, entry: OperatorEntry, scope: Scope) -> None:
@@ -303,7 +292,7 @@ def _first_of(error: ValidationError, source: str, lines: Mapping[str, int] | No
     place = _place(source, lines, parts[0] if parts else "")
     if first["type"] == "extra_forbidden":
         return ScenarioError(f"unknown key {key!r} in {place}", hint=did_you_mean(parts[-1], Protocol.model_fields))
-    text = first["msg"].removeprefix("Value error, ")
+    text = "no such phase" if key == "phases" else first["msg"].removeprefix("Value error, ")
     given = f" {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
     return ScenarioError(f"{place}: {key}{given}: {text[:1].lower()}{text[1:]}", hint=_hint(key, first["input"]))
 
@@ -320,7 +309,7 @@ HINTS = {
 
 def _hint(key: str, value: object) -> str:
     words: dict[str, Iterable[str]] = {
-        "phases": Phase,
+        "phases": PHASES,
         "scope": Scope,
         "dtype": ("auto", *DType),
         "device": ("auto", *DEVICES),

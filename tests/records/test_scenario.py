@@ -5,6 +5,7 @@ import yaml
 
 from hyenaprof.errors import ScenarioError
 from hyenaprof.model import DType, Phase, Scope
+from hyenaprof.operators import OPERATORS as OPERATOR_TABLE
 from hyenaprof.records.scenario import OperatorChoice, Protocol, load_scenario, scenario_from
 from hyenaprof.resources import scenario_files
 
@@ -318,3 +319,33 @@ def test_a_page_is_written_as_plain_yaml():
 def test_precision_is_the_scenario_s_else_one_per_cent_but_five_on_a_cpu():
     plain, asked = scenario_from(BOTH), scenario_from({**BOTH, "precision": "2%"})
     assert (plain.precision_on("cpu"), plain.precision_on("cuda"), asked.precision_on("cpu")) == (0.05, 0.01, 0.02)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATOR_TABLE))
+def test_every_option_that_is_a_word_has_its_choices(name):
+    entry = OPERATOR_TABLE[name]
+    words = {option: default for option, default in entry.options.items() if isinstance(default, str)}
+    assert set(entry.choices) == set(words)
+    assert all(default in entry.choices[option] for option, default in words.items())
+
+
+def test_what_stands_twice_is_measured_once():
+    twice = {
+        "lengths": ["1k", 1024, 2048],
+        "batch": [1, 8, 1],
+        "width": [64, 64],
+        "heads": [1, 2, 1],
+        "dtype": ["auto", "float32", "auto"],
+        "phases": ["training", "forward", "training"],
+        "operators": {"hyena": {"implementations": ["fft", "chunked", "fft"]}},
+    }
+    once = {
+        "lengths": [1024, 2048],
+        "batch": [1, 8],
+        "width": 64,
+        "heads": [1, 2],
+        "dtype": ["auto", "float32"],
+        "phases": ["training", "forward"],
+        "operators": {"hyena": {"implementations": ["fft", "chunked"]}},
+    }
+    assert scenario_from(twice) == scenario_from(once)
