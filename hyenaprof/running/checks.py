@@ -58,6 +58,8 @@ class Checks:
         self._done: dict[Point, CheckLine] = {check.point: check for check in standing}
         self._refused: dict[Point, Refused] = {}
         self._given_up: set[Point] = set()
+        self._forward_only: set[Side] = set()
+        """Sides that refused to be checked with gradients and not without."""
 
     def made_by(self, bench: Bench) -> Checks:
         """The same checks, those to come made by another session's workers."""
@@ -69,6 +71,16 @@ class Checks:
         Raises:
             Refused: It is wrong, or could not be run there.
         """
+        try:
+            self._verify(iteration)
+        except Refused as refused:
+            without = self._bench.with_gradients and not iteration.with_gradients
+            if refused.outcome is not Outcome.UNSUPPORTED or not without:
+                raise
+            self._forward_only.add(iteration.side)
+            self._verify(iteration)
+
+    def _verify(self, iteration: Iteration) -> None:
         shape = iteration.call_point.shape
         small = self._as_checked(
             iteration, shape=shape.at(CHECK_LENGTH).model_copy(update={"batch": min(2, shape.batch)})
@@ -159,8 +171,9 @@ class Checks:
         self._bench.write([check])
 
     def _as_checked(self, iteration: Iteration, **changes: object) -> Point:
-        """The point that is checked in the iteration's stead: with gradients wherever the run reads any."""
-        phase = Phase.TRAINING if self._bench.with_gradients else iteration.call_point.phase
+        """The point checked in the iteration's stead: with gradients wherever the run reads any and there are any."""
+        learns = self._bench.with_gradients and (iteration.with_gradients or iteration.side not in self._forward_only)
+        phase = Phase.TRAINING if learns else iteration.call_point.phase
         return Point.model_validate({**dict(iteration.call_point), "phase": phase, **changes})
 
 

@@ -87,6 +87,7 @@ def ordered(request):
         if points and (
             fault.get("operator", points[0]["operator"]) != points[0]["operator"]
             or fault.get("implementation", points[0]["implementation"]) != points[0]["implementation"]
+            or fault.get("phase", points[0]["phase"]) != points[0]["phase"]
             or points[0]["shape"]["length"] < fault.get("from_length", 0)
             or body.get("at_length", False) != fault.get("at_length", body.get("at_length", False))
         ):

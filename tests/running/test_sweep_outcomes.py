@@ -61,7 +61,8 @@ def test_what_is_not_supported_is_told_once_and_timed_nowhere(go):
     run, told, script = go(Orders(laws=FAST, faults=(fault,)))
     assert set(outcomes_of(run, "flash").values()) == {(Outcome.UNSUPPORTED, "needs sm_90")}
     assert [failure[1:] for failure in told.failures] == [(Outcome.UNSUPPORTED, "needs sm_90")]
-    assert len([body for body in script.asked("verify") if body["point"]["operator"] == "flash"]) == 1
+    asked = [body["point"]["phase"] for body in script.asked("verify") if body["point"]["operator"] == "flash"]
+    assert asked == ["training", "forward"]  # it might have been the backward pass alone that is missing
 
 
 def test_a_point_that_cannot_fit_by_its_formula_is_oom_inferred_and_not_tried(go):
@@ -114,3 +115,19 @@ def test_a_point_that_hangs_is_a_timeout_and_the_rest_is_measured(go, monkeypatc
     run, _, _ = go(Orders(laws=FAST, faults=(fault,)), phases="forward")
     assert outcomes_of(run, "flash")[Phase.FORWARD, 2048][0] is Outcome.TIMEOUT
     assert {len(record.visits) for record in run.records if record.outcome is Outcome.OK} == {2}
+
+
+def test_what_has_no_backward_pass_is_measured_forward_and_checked_there(go):
+    no_backward = {"verb": "verify", "kind": "refuse", "outcome": "unsupported", "reason": "no backward pass"}
+    fault = {**no_backward, "operator": "hyena", "phase": "training"}
+    run, told, script = go(Orders(laws=FAST, faults=(fault,)))
+    found = outcomes_of(run, "hyena")
+    assert {outcome for (phase, _), (outcome, _) in found.items() if phase is Phase.FORWARD} == {Outcome.OK}
+    others = {ended for (phase, _), ended in found.items() if phase is not Phase.FORWARD}
+    assert others == {(Outcome.UNSUPPORTED, "no backward pass")}
+    assert {outcome for outcome, _ in outcomes_of(run, "flash").values()} == {Outcome.OK}
+    at_length = [
+        b["point"]["phase"] for b in script.asked("verify") if b["at_length"] and b["point"]["operator"] == "hyena"
+    ]
+    assert at_length == ["forward", "forward"]
+    assert len(told.failures) == 1
