@@ -122,3 +122,40 @@ def test_what_will_take_long_is_said_before_the_trial(go, two_ways):
     _, told, _ = go(Orders(laws=FAST, cautions=("slow type: no instructions",)), pythons=PYTHONS, **two_ways)
     warned = told.notes.index("warning: hyena:fft: slow type: no instructions")
     assert warned < told.notes.index("verifying hyena:fft against its float64 definition")
+
+
+def test_a_trial_is_told_of_as_it_begins_with_its_share_of_the_budget_and_how_to_save_it(go, two_ways):
+    _, told, _ = go(Orders(laws=FAST), pythons=PYTHONS, budget="400s", **two_ways)
+    said = (
+        "trying which implementation of hyena is the fastest here, for 1 m 40 s at most; "
+        "name one, as hyena:fft, to save that"
+    )
+    assert told.notes.index(said) < told.notes.index("verifying hyena:fft against its float64 definition")
+
+
+def test_what_the_trials_share_of_the_budget_leaves_no_time_for_is_said_and_the_rest_is_measured(go, two_ways):
+    hanging = {"verb": "verify", "kind": "hang", "operator": "hyena", "implementation": "fft"}
+    run, told, _ = go(Orders(laws=FAST, faults=(hanging,)), pythons=PYTHONS, budget="8s", **{**two_ways, "rounds": 1})
+    (choice,) = run.choices
+    assert choice.trial_s == {}
+    assert set(choice.rejected) == {"fft", "direct"}
+    assert all("share of the budget ended" in reason for reason in choice.rejected.values())
+    assert "hyena stands for hyena:fft, untried; no time was left to try fft, direct" in told.notes
+    assert {(r.point.label, r.outcome) for r in run.records if r.point.operator == "flash"} == {("flash:sdpa", "ok")}
+
+
+def test_the_fastest_forward_is_chosen_where_none_has_a_backward_pass(go, two_ways):
+    refusing = [
+        {"verb": "verify", "kind": "refuse", "outcome": "unsupported", "reason": "no backward pass", "phase": phase}
+        for phase in ("training",)
+    ]
+    laws = {"hyena:fft": (2e-7, 1.0), "hyena:direct": (1e-7, 1.0)}
+    run, _, _ = go(
+        Orders(laws=laws, faults=tuple(refusing)),
+        pythons=PYTHONS,
+        **{**two_ways, "phases": ["training", "forward"]},
+    )
+    assert run.choices[0].implementation == "direct"
+    outcomes = {(r.point.label, r.point.phase): (r.outcome, r.reason) for r in run.records}
+    assert outcomes["hyena:direct", "forward"] == ("ok", None)
+    assert outcomes["hyena:direct", "training"] == ("unsupported", "no backward pass")
