@@ -23,12 +23,14 @@ MAP_PLACES = 6
 
 def answer(findings: Findings) -> Section:
     """Sentences, a map of who leads where, and the crossovers as a table."""
-    maps = (_map(findings, place) for place in findings.places[:MAP_PLACES] if _compared(findings, place))
+    compared = [place for place in findings.places if _compared(findings, place)]
+    drawn, left = compared[:MAP_PLACES], len(compared) - MAP_PLACES
+    unseen = (f"{left} of {len(compared)} settings have no map here; the tables have all.",) if left > 0 else ()
     return Section(
         title="Answer",
         anchor="answer",
-        paragraphs=answers(findings),
-        figures=tuple(maps),
+        paragraphs=(*answers(findings), *unseen),
+        figures=tuple(_map(findings, place) for place in drawn),
         tables=tuple(crossover_table(findings, metric) for metric in ANSWERED if findings.crossovers(metric)),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hyenaprof.analysis.overview import REACHES, outlook, predictions, scalings_of
 from hyenaprof.analysis.scaling import Scaling, stretch_words
@@ -17,28 +17,42 @@ from hyenaprof.units import UNKNOWN, format_percent
 
 def growth(findings: Findings) -> Section | None:
     """Growth exponents, fits and predictions; None where no curve has two measured lengths."""
-    scalings = [s for panel in findings.panels for s in _scalings(panel) if s.local is not None]
-    if not scalings:
+    grown = [(panel, s) for panel in findings.panels for s in _scalings(panel) if s.local is not None]
+    if not grown:
         return None
-    apart = settings_apart(scaling.curve for scaling in scalings)
-    several = any(apart.values())
-    rows = tuple((*((apart[scaling.curve],) if several else ()), *_row(findings, scaling)) for scaling in scalings)
+    scalings = [scaling for _, scaling in grown]
+    apart = _settings(findings, grown)
+    several = any(apart)
+    rows = tuple(
+        (*((setting,) if several else ()), *_row(findings, scaling))
+        for setting, scaling in zip(apart, scalings, strict=True)
+    )
     header = ("Operator", "Phase", "Time grows as", "From", "To", "Fit within", *(f"{n}x the longest" for n in REACHES))
     return Section(
         title="Growth with length",
         anchor="growth",
-        paragraphs=tuple(f"{line}." for line in (*_warnings(findings, scalings), *outlooks(findings))),
+        paragraphs=tuple(f"{line}." for line in (*_warnings(findings, grown), *outlooks(findings))),
         tables=(
             Table(
                 ("Setting", *header) if several else header,
                 rows,
                 caption=f"Exponent of {stretch_words(s.local for s in scalings)} with its 95 % interval. The fit is "
-                "a + bL + cL ln L + dL^2 with no negative term, by relative residuals, from four lengths on; ~ and what stands past the longest "
-                "measured length is predicted by it, not measured, and enters no crossover and no verdict. Nothing is "
-                "predicted past a memory limit.",
+                "a + bL + cL ln L + dL^2 with no negative term, by relative residuals, from four lengths on; ~ and "
+                "what stands past the longest measured length is predicted by it, not measured, and enters no crossover and "
+                "no verdict. Nothing is predicted past a memory limit.",
             ),
         ),
     )
+
+
+def _settings(findings: Findings, grown: Sequence[tuple[Panel, Scaling]]) -> list[str]:
+    """What tells each row's setting from the others', the machine included where there are several; else empty."""
+    apart = settings_apart(scaling.curve for _, scaling in grown)
+    machines = [findings.machine(panel.setting) if findings.of_several_machines else "" for panel, _ in grown]
+    return [
+        ", ".join(filter(None, (apart[scaling.curve], machine)))
+        for (_, scaling), machine in zip(grown, machines, strict=True)
+    ]
 
 
 def _row(findings: Findings, scaling: Scaling) -> tuple[str | Cell, ...]:
@@ -56,11 +70,12 @@ def _row(findings: Findings, scaling: Scaling) -> tuple[str | Cell, ...]:
     )
 
 
-def _warnings(findings: Findings, scalings: Iterable[Scaling]) -> Iterable[str]:
-    for scaling in scalings:
+def _warnings(findings: Findings, grown: Iterable[tuple[Panel, Scaling]]) -> Iterable[str]:
+    for panel, scaling in grown:
         if scaling.warning:
             label = scaling.curve.label
-            yield f"{scaling.curve.phase}: {scaling.warning.replace(label, findings.names[label])}"
+            where = f" (on {findings.machine(panel.setting)})" if findings.of_several_machines else ""
+            yield f"{scaling.curve.phase}: {scaling.warning.replace(label, findings.names[label])}{where}"
 
 
 def beyond(crossover: Crossover, scalings: Iterable[Scaling], names: Mapping[str, str]) -> str | None:

@@ -6,7 +6,7 @@ import builders
 
 from hyenaprof.model import Phase
 from hyenaprof.records.store import Run
-from hyenaprof.report.answer import answer
+from hyenaprof.report.answer import MAP_PLACES, answer
 from hyenaprof.report.findings import find
 
 
@@ -37,3 +37,20 @@ def test_nothing_is_said_of_energy_where_none_was_measured() -> None:
     section = answer(find(builders.make_run(builders.make_records(phases=(Phase.FORWARD,), rounds=3))))
     assert len(section.paragraphs) == 1
     assert len(section.tables) == 1
+
+
+def test_settings_that_get_no_map_are_counted() -> None:
+    def sections(settings: int) -> tuple[int, str]:
+        records = [
+            record
+            for batch in range(1, settings + 1)
+            for record in builders.make_records(lengths=(512, 1024), phases=(Phase.FORWARD,), rounds=1, batch=batch)
+        ]
+        section = answer(find(builders.make_run(records)))
+        return len(section.figures), section.paragraphs[-1]
+
+    drawn, said = sections(MAP_PLACES + 1)
+    assert (drawn, said) == (MAP_PLACES, "1 of 7 settings have no map here; the tables have all.")
+    drawn, said = sections(MAP_PLACES)
+    assert drawn == MAP_PLACES
+    assert "no map" not in said

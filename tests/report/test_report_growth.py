@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import builders
 import pytest
 from rich.console import Console
 
-from hyenaprof.model import Cell, Outcome, Phase
+from hyenaprof.model import Cell, HeaderLine, Outcome, Phase
+from hyenaprof.records.store import Run
 from hyenaprof.report.findings import find
 from hyenaprof.report.growth import growth, kernels, outlooks
 from hyenaprof.report.terminal import summary
@@ -76,6 +78,29 @@ def test_where_the_incumbent_leads_to_the_end_the_fit_says_what_may_come_and_cal
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(summary(findings.run))
     assert said in console.export_text().splitlines()
+
+
+def of_two_machines() -> Run:
+    """The same curves from an Example CPU and from another, twice as slow, neither of them growing as it should."""
+    run = builders.make_run(builders.make_records(("hyena",), phases=FORWARD, law=lambda *_: 1e-3))
+    (header,) = run.headers
+    other = header.fingerprint.model_copy(update={"machine": {**header.fingerprint.machine, "cpu": "Other CPU"}})
+    headers = (header, HeaderLine.model_validate({**dict(header), "fingerprint": other}))
+    records = [
+        replace(record, fingerprint_id=h.fingerprint.id, conditions=h.fingerprint.conditions)
+        for h in headers
+        for record in run.records
+    ]
+    return replace(run, headers=headers, records=tuple(records))
+
+
+def test_growth_in_a_merged_run_names_the_machine_of_every_row_and_warning() -> None:
+    section = growth(find(of_two_machines()))
+    assert section is not None
+    (table,) = section.tables
+    assert table.header[0] == "Setting"
+    assert [text(row[0]) for row in table.rows] == ["Example CPU", "Other CPU"]
+    assert [said.partition("(on ")[2] for said in section.paragraphs] == ["Example CPU).", "Other CPU)."]
 
 
 def test_a_crossover_that_was_measured_is_not_predicted() -> None:
