@@ -154,6 +154,8 @@ class Availability(OnDisk):
     verb: Literal["availability"] = "availability"
     operators: tuple[str, ...] = ()
     """Names; empty for all in the table."""
+    implementations: tuple[str, ...] = ()
+    """Only those of these names; empty for all."""
 
 
 class ImplementationStatus(OnDisk):

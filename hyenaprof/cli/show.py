@@ -60,10 +60,15 @@ def _print_formats(figures: str | None) -> tuple[str, ...]:
 
 def list_(
     device: Annotated[str, typer.Option(metavar="DEV", help="auto, cuda, cuda:1 or cpu.")] = "auto",
+    ops: Annotated[
+        bool, typer.Option("--ops", help="Operators alone, with their options and what these may be.")
+    ] = False,
 ) -> None:
     """List operators, implementations, whether each runs here and why not, and the shipped scenarios and claims.
 
     Availability is found by really importing and building each in a worker.
+
+    Example: hyenaprof list --ops
     """
     from rich.console import Console
 
@@ -74,6 +79,8 @@ def list_(
 
     check_device(device)
     console = Console()
-    console.print(implementation_list(availability(device)))
+    console.print(implementation_list(availability(device), options=ops))
+    if ops:
+        return
     console.print(scenario_table({name: Path(str(path)) for name, path in scenario_files().items()}))
     console.print(claims_table(claims_files()))

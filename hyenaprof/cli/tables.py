@@ -15,31 +15,51 @@ from hyenaprof.units import UNKNOWN, format_bytes, format_duration, format_laten
 
 if TYPE_CHECKING:
     from hyenaprof.pipe import Finding, ImplementationStatus
-    from hyenaprof.running.dryrun import PlannedVisit
+    from hyenaprof.running.dryrun import Plan
 
 
-def implementation_list(statuses: Sequence[ImplementationStatus]) -> RenderableType:
-    """Operators with family, growth with L and paper; under each its implementations, here or why not."""
+def implementation_list(statuses: Sequence[ImplementationStatus], *, options: bool = False) -> RenderableType:
+    """Operators by family with growth with L, paper and what runs here; then why the others do not, each reason once.
+
+    Args:
+        statuses: Of every implementation, in table order.
+        options: Whether each operator's options are named, with what they may be.
+    """
     entries = operator_table()
-    lines: list[Text] = []
-    for name in dict.fromkeys(status.operator for status in statuses):
-        entry = entries[name]
-        lines.append(Text.assemble((name, "bold"), f"  {entry.family}, time grows as {entry.growth}"))
-        lines.append(Text(f"    {entry.paper}", "dim"))
-        for status in statuses:
-            if status.operator == name:
-                lines.extend(_status_lines(status))
-    return Group(*lines)
+    names = list(dict.fromkeys(status.operator for status in statuses))
+    table = Table.grid(padding=(0, 2))
+    for family in dict.fromkeys(entries[name].family for name in names):
+        table.add_row(Text(family, "underline"))
+        for name in names:
+            if entries[name].family == family:
+                _add_operator(table, name, [status for status in statuses if status.operator == name], options=options)
+    return Group(table, *_absent(statuses))
 
 
-def _status_lines(status: ImplementationStatus) -> Iterator[Text]:
-    label = f"  {status.operator}:{status.implementation}".ljust(24)
-    if status.available:
-        yield Text.assemble(label, ("yes", "green"))
-        return
-    yield Text.assemble(label, ("no  ", "red"), status.reason or "")
-    if status.install:
-        yield Text(f"{'':24}install: {status.install}")
+def _add_operator(table: Table, name: str, statuses: Sequence[ImplementationStatus], *, options: bool) -> None:
+    entry = operator_table()[name]
+    table.add_row(Text(f"  {name}", "bold"), Text(f"time grows as {entry.growth}; {entry.paper}"))
+    for available, title, style in ((True, "runs here", "green"), (False, "does not", "red")):
+        labels = [f"{name}:{status.implementation}" for status in statuses if status.available is available]
+        if labels:
+            table.add_row(Text(f"    {title}", style), Text(", ".join(labels)))
+    if options and entry.options:
+        table.add_row(Text("    options", "dim"), Text(", ".join(map(entry.option_words, entry.options)), "dim"))
+
+
+def _absent(statuses: Sequence[ImplementationStatus]) -> Iterator[RenderableType]:
+    """What does not run here by its reason, with the line that installs it where that would help."""
+    reasons: dict[tuple[str, str | None], list[str]] = {}
+    for status in statuses:
+        if not status.available:
+            label = f"{status.operator}:{status.implementation}"
+            reasons.setdefault((status.reason or "", status.install), []).append(label)
+    if reasons:
+        yield Text("why not", "underline")
+    for (reason, install), labels in reasons.items():
+        yield Text.assemble(f"  {', '.join(labels)}: ", (reason, "red"))
+        if install:
+            yield Text(f"    install: {install}")
 
 
 def finding_list(findings: Sequence[Finding]) -> RenderableType:
@@ -77,13 +97,13 @@ def claims_table(sources: Mapping[str, Path]) -> RenderableType:
     return table
 
 
-def plan_table(plan: Sequence[PlannedVisit], *, budget_s: float) -> RenderableType:
+def plan_table(plan: Plan, *, budget_s: float) -> RenderableType:
     """Points in the order of the first round, with predicted seconds; all of it is prediction."""
     table = Table(title="plan, in the order of the first round; times are predicted", title_justify="left", box=None)
     for title in ("operator", "read", "L", "one call", "first rounds", "memory", "rests on"):
         table.add_column(title, justify="right" if title in {"L", "one call", "first rounds", "memory"} else "left")
     spent_s = 0.0
-    for visit in plan:
+    for visit in plan.visits:
         points = visit.iteration.points
         spent_s += visit.rounds_s
         table.add_row(
@@ -99,4 +119,5 @@ def plan_table(plan: Sequence[PlannedVisit], *, budget_s: float) -> RenderableTy
     total = f"in all about {format_duration(spent_s)}, before precision and crossovers are refined"
     if spent_s > budget_s:
         total += f"; what goes past the budget of {format_duration(budget_s)} will be left out as over budget"
-    return Group(table, total)
+    alone = (f"{name} is named alone: only the fastest of these is measured, after a trial" for name in plan.alone)
+    return Group(table, total, *alone, *_absent(plan.absent))

@@ -162,9 +162,7 @@ def choose_folder(
     Raises:
         JournalError: The folder holds another scenario's run, or something that is no run.
     """
-    first = out or root / f"{scenario.name}-{scenario.hash}"
-    if first.name in {"", ".."}:  # a name is needed to count from
-        first = first.resolve()
+    first = named_folder(scenario, out, root=root)
     folder, number = first, 1
     while _holds_run(folder, scenario):
         standing = None if fresh else load_run(folder)
@@ -177,6 +175,12 @@ def choose_folder(
         number += 1
         folder = first.with_name(f"{first.name}-{number}")
     return folder, None
+
+
+def named_folder(scenario: Scenario, out: Path | None, *, root: Path = Path("runs")) -> Path:
+    """The folder that the user named, else that of the scenario's first run."""
+    first = out or root / f"{scenario.name}-{scenario.hash}"
+    return first.resolve() if first.name in {"", ".."} else first  # a name is needed to count from
 
 
 def _holds_run(folder: Path, scenario: Scenario) -> bool:

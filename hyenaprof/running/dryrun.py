@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hyenaprof.errors import WorkerError
-from hyenaprof.pipe import Describe, DescribeAnswer, VisitRules
+from hyenaprof.pipe import Availability, AvailabilityAnswer, Describe, DescribeAnswer, ImplementationStatus, VisitRules
 from hyenaprof.records.journal import NAME, read_journal
 from hyenaprof.records.scenario import Scenario
+from hyenaprof.running.availability import LIMIT_S as AVAILABILITY_LIMIT_S
 from hyenaprof.running.availability import lone_worker
 from hyenaprof.running.choice import possible_sides
 from hyenaprof.running.ledger import Ledger
 from hyenaprof.running.plan import Iteration, dtypes_on, pairings_at
 from hyenaprof.running.rounds import BREADTH_ROUNDS, still_needed_s
 from hyenaprof.running.runner import SweepRequest, standing_run
-from hyenaprof.running.workers import Refused, Side
+from hyenaprof.running.workers import Refused, Side, Worker
 
 LIMIT_S = 60.0
 
@@ -38,7 +41,22 @@ class PlannedVisit:
     need_bytes: float | None
 
 
-def plan_of(request: SweepRequest) -> tuple[PlannedVisit, ...]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sweep would do.
+
+    Attributes:
+        visits: In the order of the first round, of what can be had here.
+        absent: What was asked for and cannot be had here.
+        alone: Operators of whose implementations only the fastest would be measured.
+    """
+
+    visits: tuple[PlannedVisit, ...]
+    absent: tuple[ImplementationStatus, ...]
+    alone: tuple[str, ...]
+
+
+def plan_of(request: SweepRequest) -> Plan:
     """Expands a scenario in a sweep's order, with predictions.
 
     Raises:
@@ -55,9 +73,31 @@ def plan_of(request: SweepRequest) -> tuple[PlannedVisit, ...]:
             costs = worker.ask(Describe(points=points), DescribeAnswer, limit_s=LIMIT_S).costs
         except Refused as refused:
             raise WorkerError(f"no plan: {refused.reason}", hint="`hyenaprof list` shows what runs here") from None
+        absent = _absent(worker, sides)
     for point, cost in zip(points, costs, strict=True):
         ledger.know_cost(point, cost)
-    return tuple(_planned(iteration, ledger, scenario) for iteration in iterations)
+    gone = {(status.operator, status.implementation) for status in absent}
+    here = [side for side in sides if (side.operator, side.implementation) not in gone]
+    counted = Counter(side.operator for side in here)
+    return Plan(
+        visits=tuple(_planned(it, ledger, scenario) for it in iterations if it.side in here),
+        absent=absent,
+        alone=tuple(name for name, one in scenario.operators.items() if not one.implementations and counted[name] > 1),
+    )
+
+
+def _absent(worker: Worker, sides: Sequence[Side]) -> tuple[ImplementationStatus, ...]:
+    """What of this environment cannot be built and called on a tiny problem; nothing where asking went wrong."""
+    own = {(side.operator, side.implementation) for side in sides if side.python is None}
+    request = Availability(
+        operators=tuple(dict.fromkeys(side.operator for side in sides)),
+        implementations=tuple(dict.fromkeys(side.implementation for side in sides)),
+    )
+    try:
+        statuses = worker.ask(request, AvailabilityAnswer, limit_s=AVAILABILITY_LIMIT_S).statuses
+    except Refused:
+        return ()
+    return tuple(s for s in statuses if not s.available and (s.operator, s.implementation) in own)
 
 
 def _iterations(scenario: Scenario, sides: tuple[Side, ...], device: str) -> tuple[Iteration, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hyenaprof.records.journal import NAME, read_journal
 from hyenaprof.records.scenario import Scenario
-from hyenaprof.records.store import Run, choose_folder, load_run
+from hyenaprof.records.store import Run, choose_folder, load_run, named_folder
 from hyenaprof.running.allocators import under_other_allocator
 from hyenaprof.running.choice import chosen_sides, possible_sides
 from hyenaprof.running.identity import goes_on
@@ -83,6 +83,8 @@ def _measured(request: SweepRequest, display: Display) -> Path:
         display.note(f"going on with {folder}: {visits} visits stand in its journal")
         for warning in standing.warnings:
             display.warn(warning)
+    elif (finished := _finished_before(request, folder)) is not None:
+        display.note(f"{finished} is finished and stays as it is: {folder} begins anew")
     try:
         session = Session(
             request.scenario,
@@ -132,6 +134,12 @@ def standing_run(request: SweepRequest) -> tuple[Path, Run | None]:
         fresh=request.fresh,
         goes_on=lambda run: goes_on(request.scenario, run, crossover_precision=request.crossover_precision),
     )
+
+
+def _finished_before(request: SweepRequest, folder: Path) -> Path | None:
+    """The finished run in whose place this one would stand; None where there is none, or a new one was asked for."""
+    first = named_folder(request.scenario, request.out)
+    return None if request.fresh or folder == first else first
 
 
 class Interrupted(KeyboardInterrupt):

@@ -19,12 +19,13 @@ _TINY = Shape(batch=1, length=128, width=128, heads=2)
 """Long enough for every tile size, small enough for any device."""
 
 
-def availability(names: Sequence[str], device: Device) -> tuple[ImplementationStatus, ...]:
-    """Tries every implementation of the named operators, or of all in the table."""
+def availability(names: Sequence[str], only: Sequence[str], device: Device) -> tuple[ImplementationStatus, ...]:
+    """Tries every implementation of the named operators, or of all in the table; or those of these names only."""
     return tuple(
         status_of(name, implementation, device)
         for name in (names or tuple(operator_table()))
         for implementation in entry_for(name).implementations
+        if not only or implementation in only
     )
 
 
@@ -59,11 +60,12 @@ def _call_once(point: Point, device: Device) -> None:
 
 
 def _tiny_point(name: str, implementation: str, device: Device) -> Point:
+    scopes = entry_for(name).scopes
     half = device.torch_device.type == "cuda" and torch.cuda.is_bf16_supported()
     return Point(
         operator=name,
         implementation=implementation,
-        scope=Scope.LAYER,
+        scope=Scope.LAYER if Scope.LAYER in scopes else Scope(scopes[0]),
         phase=Phase.FORWARD,
         shape=_TINY,
         dtype=DType.BFLOAT16 if half else DType.FLOAT32,

@@ -68,7 +68,7 @@ class Session:
             case Describe():
                 return _described(body, self._held())
             case Availability():
-                return AvailabilityAnswer(statuses=availability(body.operators, self._held()))
+                return AvailabilityAnswer(statuses=availability(body.operators, body.implementations, self._held()))
             case Verify():
                 return self._verify(body)
             case MeasureMemory():

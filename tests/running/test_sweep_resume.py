@@ -67,6 +67,8 @@ def test_a_finished_run_is_left_as_it_is_and_a_new_one_begun(go):
     assert second.folder == first.folder.with_name("run-2")
     assert (first.folder / NAME).read_bytes() == before
     assert not any("going on" in note for note in told.notes)
+    said = [note for note in told.notes if "finished" in note]
+    assert said == [f"{first.folder} is finished and stays as it is: {second.folder} begins anew"]
 
 
 def test_more_rounds_of_an_unfinished_run_go_on_in_its_folder(go):

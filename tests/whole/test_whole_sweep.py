@@ -99,6 +99,18 @@ def test_a_plan_of_a_standing_run_changes_nothing_in_it(finished):
     assert sorted(path.name for path in program.folder.iterdir()) == ["mine"]
 
 
+def test_a_plan_leaves_out_what_cannot_be_had_here_and_says_why(tmp_path):
+    ended = Program(tmp_path).run(
+        *("sweep", "--ops", "hyena:fft,hyena:subq,attention", "--device", "fake", "--lengths", "64"),
+        *("--phases", "forward", "--dry-run"),
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    plan, _, why = ended.stdout.partition("why not")
+    assert {line.split()[0] for line in plan.splitlines() if ":" in line.split()[0]} == {"hyena:fft", "attention:math"}
+    assert "hyena:subq: subq has kernels for CUDA alone" in why
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_budget_cannot_hold_is_left_out_with_its_prediction(tmp_path):
     program = Program(tmp_path, knobs={"rates": SLOW_FLASH})
     ended = program.run(

@@ -172,6 +172,8 @@ def test_availability_really_builds_and_gives_the_install_line(worker):
     assert (there.available, there.reason, there.install) == (True, None, None)
     assert (absent.available, absent.reason) == (False, "the library absent is not installed")
     assert absent.install == "pip install absent"
+    asked = Availability(operators=("tests.worker.toys:Scale",), implementations=(absent.implementation,))
+    assert worker.ask(asked).statuses == (absent,)
 
 
 def test_an_absent_device_is_refused_with_a_hint():
