@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import hyenaprof
-from hyenaprof.cli import claims, machine, measure, merging, show
+from hyenaprof.cli import claims, machine, measure, merging, show, verify
 from hyenaprof.errors import HyenaprofError
 
 INTERRUPTED = 130
@@ -31,6 +31,7 @@ for command in (
     merging.merge,
     show.list_,
     machine.doctor,
+    verify.verify,
 ):
     app.command(name=command.__name__.rstrip("_"))(command)
 

@@ -25,7 +25,15 @@ def test_it_runs_as_a_module_too():
 def test_the_help_names_every_command_and_where_to_begin(capsys, flag):
     ended = run(capsys, flag)
     assert ended.status == 0
-    for word in ("sweep", "crossover", "claims", "report", "list", "Begin with: hyenaprof sweep --ops hyena,flash"):
+    for word in (
+        "sweep",
+        "crossover",
+        "claims",
+        "report",
+        "list",
+        "verify",
+        "Begin with: hyenaprof sweep --ops hyena,flash",
+    ):
         assert word in ended.out
 
 
@@ -35,7 +43,7 @@ def test_without_a_command_the_help_is_shown_and_nothing_done(capsys):
     assert "Commands:" in ended.out + ended.err
 
 
-@pytest.mark.parametrize("command", ["sweep", "crossover", "claims", "report", "list"])
+@pytest.mark.parametrize("command", ["sweep", "crossover", "claims", "report", "list", "verify"])
 def test_every_command_says_what_it_does(capsys, command):
     ended = run(capsys, command, "--help")
     assert ended.status == 0
@@ -52,7 +60,12 @@ def test_the_help_of_sweep_teaches_by_example_and_names_every_exit_status(capsys
 
 
 @pytest.mark.parametrize(
-    ("command", "numbers"), [("crossover", ("0 ", "2 ", "3 ")), ("claims", ("0 ", "1 ", "2 ", "3 ", "130 "))]
+    ("command", "numbers"),
+    [
+        ("crossover", ("0 ", "2 ", "3 ")),
+        ("claims", ("0 ", "1 ", "2 ", "3 ", "130 ")),
+        ("verify", ("0 ", "1 ", "2 ", "3 ", "130 ")),
+    ],
 )
 def test_the_help_of_what_analyses_shows_examples_and_names_its_exit_statuses(capsys, command, numbers):
     text = run(capsys, command, "--help").out
