@@ -108,13 +108,6 @@ def test_somebody_elses_operator_goes_through_a_whole_sweep(program):
     assert "toy:plain" in (program.folder / "mine" / "report.md").read_text(encoding="utf-8")
 
 
-def test_somebody_elses_operator_is_listed(program):
-    ended = program.run("list", "--device", "fake")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "toy:plain" in ended.stdout
-    assert "hyena:fft" in ended.stdout
-
-
 @pytest.mark.parametrize(
     ("name", "said"),
     [
