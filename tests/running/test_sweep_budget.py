@@ -8,7 +8,7 @@ import time
 import pytest
 from builders import make_scenario
 from scripted import Orders, write_script
-from sweeps import FAST, Told, keys_of, lines_of, outcomes_of
+from sweeps import FAST, RecordingDisplay, keys_of, lines_of, outcomes_of
 
 from hyenaprof.errors import WorkerError
 from hyenaprof.model import Outcome, Phase, SkipLine
@@ -89,7 +89,7 @@ def two_environments(folder, *, first=(), second=()):
 
 def test_a_worker_that_never_starts_costs_its_side_and_not_more_than_the_budget(tmp_path):
     begun_s = time.monotonic()
-    run = sweep(two_environments(tmp_path, second=({"verb": "hello", "kind": "hang"},)), Told())
+    run = sweep(two_environments(tmp_path, second=({"verb": "hello", "kind": "hang"},)), RecordingDisplay())
     assert time.monotonic() - begun_s < 1.2 * 2 + 1
     assert {r.outcome for r in run.records if r.point.operator == "flash"} == {Outcome.OVER_BUDGET}
     assert run.ends[-1].reason.startswith("the budget was reached; ")
@@ -98,7 +98,7 @@ def test_a_worker_that_never_starts_costs_its_side_and_not_more_than_the_budget(
 def test_a_first_worker_that_never_starts_is_an_error_within_the_budget(tmp_path):
     begun_s = time.monotonic()
     with pytest.raises(WorkerError, match=r"no worker had started when the budget of 2.0 s ended"):
-        sweep(two_environments(tmp_path, first=({"verb": "hello", "kind": "hang"},)), Told())
+        sweep(two_environments(tmp_path, first=({"verb": "hello", "kind": "hang"},)), RecordingDisplay())
     assert time.monotonic() - begun_s < 1.2 * 2 + 1
 
 
