@@ -1,9 +1,10 @@
-"""What every test shares: when a marked test is skipped, and when a skip is a failure."""
+"""What every test shares: when a marked test is skipped, when a skip is a failure, and how many threads torch has."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Generator
 from functools import cache
 
@@ -70,6 +71,17 @@ def _has_gpu() -> bool:
     import torch  # late: a collection without a device need not pay for it
 
     return torch.cuda.is_available()
+
+
+# Read when torch loads OpenMP. Threads that spin for one another take a processor each while another test runs on it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """One thread for torch, unless a test takes two: one a core would wait for one another beside another test."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,6 @@ def test_a_frame_holds_one_row_a_point_in_base_units(folder):
 
 
 def test_a_callable_is_timed_and_its_interval_holds_its_median():
-    torch.set_num_threads(1)
     x, calls = torch.ones(64, 64), []
 
     def fn(x):
@@ -106,7 +105,6 @@ def test_a_callable_is_timed_and_its_interval_holds_its_median():
 
 
 def test_twenty_times_the_work_takes_longer():
-    torch.set_num_threads(1)
     x = torch.ones(256, 256)
 
     def often(x):

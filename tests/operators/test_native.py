@@ -38,6 +38,7 @@ def fresh():
 @pytest.mark.parametrize("order", [2, 3, 4])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 61, 128, 509])
 def test_native_is_the_definition_values_and_gradients(monkeypatch, scope, order, length):
+    torch.set_num_threads(2 if length > 100 else 1)
     monkeypatch.setattr(chunked, "CHUNK_BYTES_A_THREAD", 2048)
     monkeypatch.setattr(chunked_layer, "GROUP_BYTES", {"cpu": 4096})
     monkeypatch.setattr(chunked_layer, "LEAST_GROUP", 7)
@@ -60,6 +61,7 @@ def test_native_is_the_definition_values_and_gradients(monkeypatch, scope, order
 @pytest.mark.parametrize(("length", "width"), [(1, 1), (2, 9), (3, 7), (4096, 8), (4097, 11), (20011, 9), (32768, 17)])
 def test_long_transforms_and_vectors_that_are_not_full_lose_no_digits(scope, length, width):
     """Transforms cut in four down to what fits a cache, of odd and even powers of two, with lanes left over."""
+    torch.set_num_threads(2 if length > 4096 else 1)
     operator, shape = load("hyena", {"frequency": 1.0}), Shape(batch=1, length=length, width=width, heads=1)
     inputs = operator.inputs(shape, scope, dtype=DType.FLOAT32, device=CPU, seed=0)
     exact = [tensor.detach().double().requires_grad_() for tensor in inputs]

@@ -68,8 +68,11 @@ def test_the_length_lies_where_the_operator_says(name, scope):
 
 @pytest.mark.parametrize(("name", "implementation"), IMPLEMENTATIONS)
 @pytest.mark.parametrize("scope", [Scope.CORE, Scope.LAYER])
-@pytest.mark.parametrize(("batch", "length"), [(1, 1), (3, 2), (1, 3), (2, 61), (3, 63), (1, 128)])
-def test_every_implementation_is_its_definition(name, implementation, scope, batch, length):
+@pytest.mark.parametrize(
+    ("batch", "length", "threads"), [(1, 1, 1), (3, 2, 1), (1, 3, 1), (2, 61, 2), (3, 63, 1), (1, 128, 2)]
+)
+def test_every_implementation_is_its_definition(name, implementation, scope, batch, length, threads):  # noqa: PLR0917 -- one a dimension
+    torch.set_num_threads(threads)
     point = Point(
         operator=name,
         implementation=implementation,
