@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 import pytest
+from scripted import Orders, write_script
 from whole_program import LIMIT_S, Program, grid, visits_of
 
 from hyenaprof.records.journal import NAME
@@ -17,15 +18,16 @@ SMALL = (
 WHOLE_SMALL = grid(("hyena:fft", "flash:sdpa"), ("forward",), (64, 128), 2)
 
 KILLS = 20
-ROUNDS = 3
+ROUNDS = 6
 KILLED = (
     *("sweep", "--ops", "hyena:fft,flash:sdpa", "--device", "fake", "--lengths", "64,128,256"),
     *("--phases", "forward,backward,training", "--rounds", str(ROUNDS), "--out", "mine"),
 )
 WHOLE_KILLED = grid(("hyena:fft", "flash:sdpa"), ("forward", "backward", "training"), (64, 128, 256), ROUNDS)
 MOST_VISITS_A_SESSION = 4
-"""Seven sessions of so many, and thirteen killed as they start, leave something to do: the run holds 36."""
-STARTING_S = 2.0
+"""Seven sessions of so many, and thirteen killed as they start, leave something to do: the run holds 72."""
+STARTING_S = 1.5
+VISIT_S = 0.15
 
 
 def after_visits(process, count):
@@ -97,12 +99,29 @@ def test_a_sweep_that_is_interrupted_before_its_first_visit_ends_quietly(tmp_pat
     assert program.left_behind() == []
 
 
+def test_a_killed_sweep_leaves_no_worker_behind_and_loses_no_visit(tmp_path):
+    program = Program(tmp_path)
+    process = program.start(*SMALL)
+    after_visits(process, 1)
+    assert len(program.processes()) >= 2
+    process.kill()
+    process.communicate()
+    assert program.left_behind() == []
+    assert sum(visits_of(tmp_path / "mine").values()) >= 1
+
+
 def test_a_sweep_killed_at_twenty_random_moments_loses_at_most_the_visit_under_way(tmp_path):
+    """The program is real; its workers are scripts, which start at once."""
+    script = write_script(tmp_path, Orders(measure_s=VISIT_S))
+    command = [
+        *KILLED,
+        *(word for side in ("hyena:fft", "flash:sdpa") for word in ("--python", f"{side}={script.path}")),
+    ]
     program, drawn = Program(tmp_path), random.Random(20)
     journal = tmp_path / "mine" / NAME
     standing, told = b"", 0
     for number in range(KILLS):
-        process = program.start(*KILLED)
+        process = program.start(*command)
         if number % 3 == 0:
             told += len(after_visits(process, drawn.randint(1, MOST_VISITS_A_SESSION)))
             pause_s = drawn.uniform(0.0, 0.1)
@@ -119,7 +138,7 @@ def test_a_sweep_killed_at_twenty_random_moments_loses_at_most_the_visit_under_w
         if standing:
             assert len(visits_of(tmp_path / "mine")) >= told, f"kill {number}: a visit that was told of is lost"
 
-    last = program.run(*KILLED)
+    last = program.run(*command)
     assert last.returncode == 0, last.stderr
     assert journal.read_bytes().startswith(standing)
     assert visits_of(tmp_path / "mine") == WHOLE_KILLED

@@ -121,6 +121,9 @@ def test_somebody_elses_broken_package_is_an_error_only_where_its_operator_is_na
     error, hint = ended.stderr.splitlines()
     assert (ended.returncode, error) == (2, f"error: {said}")
     assert "repair or remove the package that declares" in hint
+
+
+def test_somebody_elses_operator_is_meant_by_a_name_that_is_nearly_its_own(program):
     assert program.run("sweep", "--ops", "tyo").stderr.splitlines()[1] == "hint: did you mean 'toy'?"
 
 

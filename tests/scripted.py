@@ -73,6 +73,8 @@ def answer(body):
         return {{"statuses": []}}
     if verb == "ceilings":
         return {{"line": {{"kind": "ceilings", "device": "fake", "fingerprint_id": FINGERPRINT}}}}
+    if verb == "measure":
+        time.sleep(SETTINGS["measure_s"])
     if verb == "memory":
         line = {{"kind": "memory", "peak_bytes": 1000, "method": "script", "fingerprint_id": FINGERPRINT}}
         return {{"lines": [{{**line, "point": point}} for point in points], "elapsed_s": call_s(points[-1])}}
@@ -167,6 +169,7 @@ class Orders:
         errors: What verification finds, by operator or by `operator:implementation`.
         need_bytes_per_token: Analytic need by operator.
         energy_j: Joules per call of every visit.
+        measure_s: Seconds that a visit takes, whatever it says that its calls took.
         cautions: What is said of every point that is described.
         hello: Fields of the first answer that differ.
         default_laws: Laws under glibc's own allocator setting, with a fingerprint that tells so; the same unless given.
@@ -177,6 +180,7 @@ class Orders:
     errors: dict[str, float] = field(default_factory=dict)
     need_bytes_per_token: dict[str, int] = field(default_factory=dict)
     energy_j: float | None = None
+    measure_s: float = 0.0
     cautions: tuple[str, ...] = ()
     hello: dict[str, Any] = field(default_factory=dict)
     default_laws: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -207,6 +211,7 @@ def write_script(folder: Path, orders: Orders | None = None, *, name: str = "wor
             "need_bytes_per_token": carried.need_bytes_per_token,
             "under_default": _under_default(carried, hello),
             "energy_j": carried.energy_j,
+            "measure_s": carried.measure_s,
             "cautions": carried.cautions,
         }
     )
