@@ -50,6 +50,14 @@ class TableError(HyenaprofError):
     """A table of times from elsewhere that cannot be read."""
 
 
+class ToleranceError(HyenaprofError):
+    """A gate's file of tolerances or of expected changes that cannot be read, or an expected change that has expired."""
+
+
+class BaselineError(HyenaprofError):
+    """A baseline's file that cannot be read, or holds something else than expected."""
+
+
 class OperatorError(HyenaprofError):
     """Tensors or options that an operator cannot take."""
 

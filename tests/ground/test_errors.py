@@ -11,6 +11,8 @@ EXIT_CODES = {
     "JournalError": 2,
     "TableError": 2,
     "MergeError": 1,
+    "ToleranceError": 2,
+    "BaselineError": 2,
     "OperatorError": 2,
     "DeviceError": 3,
     "FingerprintError": 3,
