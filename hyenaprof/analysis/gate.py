@@ -6,10 +6,10 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from hyenaprof.analysis.looks import RULES, Decision, Rules, Ruling, Series, decide
 from hyenaprof.analysis.sentence import OUTCOME_WORDS
+from hyenaprof.analysis.shifts import Shift, shifts
 from hyenaprof.analysis.stats import energy_of, log_ratio, median_of
 from hyenaprof.model import Outcome, Point, Record, Visit
 from hyenaprof.records.tolerances import MEMORY_FLOOR_BYTES, Expected, Metric, Tolerances, floor_s
@@ -65,37 +65,12 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
-    """How a crossover moved; lengths in tokens.
-
-    Attributes:
-        challenger: Label of the side that overtakes.
-        incumbent: Label of the side that is overtaken.
-        point: A point of the challenger, which names phase, sizes and device.
-        metric: In what they are compared.
-        ruling: Regressed where the crossover clearly came later because the challenger got worse.
-        base: The base's crossover; None where it has none.
-        candidate: The candidate's.
-        text: The sentence: `forward: hyena over flash: the crossover moved from 1490 to 2210`.
-    """
-
-    challenger: str
-    incumbent: str
-    point: Point
-    metric: Literal["latency", "peak_memory", "energy"]
-    ruling: Ruling
-    base: float | None
-    candidate: float | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Gate:
     """All that a gate came to, and what it would have to measure to say more.
 
     Attributes:
         verdicts: The worst first.
-        shifts: Crossovers of the suite's pairs that were found on a side.
+        shifts: Crossovers of the suite's pairs, where a side has one; empty until the gate has ended.
         again: Points of which the next look needs more rounds; empty when the gate has ended.
         rounds: Paired rounds that each of `again` needs before `judge` is asked again.
         warnings: What qualifies all of it.
@@ -146,21 +121,27 @@ def judge(
         rules: When to look, and how sure to be.
         closing: No more rounds will come, as where the budget ended: what lacks them is inconclusive.
     """
-    pairs, apart = _meet(base, candidate)
+    pairs, apart = meet(base, candidate)
     tried = [_trial(pair, metric, tolerances) for pair in pairs for metric in _tested(pair)]
     decisions = decide([trial.series for trial in tried], rules, closing=closing)
     verdicts = [
         *(_verdict(trial, decision) for trial, decision in zip(tried, decisions, strict=True)),
-        *(verdict for pair in pairs if (verdict := _memory(pair, tolerances)) is not None),
+        *(verdict for pair in pairs if (verdict := memory(pair, tolerances)) is not None),
         *apart,
     ]
     waiting = [(trial.pair.point, decision.wanted) for trial, decision in zip(tried, decisions, strict=True)]
     again = {point.id: (point, wanted) for point, wanted in waiting if wanted is not None}
     return Gate(
         verdicts=worst_first(acknowledged(verdict, expected) for verdict in verdicts),
+        shifts=() if again else _shifts(pairs, tolerances),
         again=tuple(point for point, _ in again.values()),
         rounds=max((wanted for _, wanted in again.values()), default=0),
     )
+
+
+def _shifts(pairs: Sequence[Pair], tolerances: Tolerances) -> tuple[Shift, ...]:
+    base, candidate = [pair.base for pair in pairs], [pair.candidate for pair in pairs]
+    return shifts(base, candidate, tolerances=tolerances)
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
@@ -182,7 +163,7 @@ def acknowledged(verdict: Verdict, expected: Iterable[Expected]) -> Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class Pair:
     """One point that ran on both sides."""
 
     base: Record
@@ -190,23 +171,25 @@ class _Pair:
 
     @property
     def point(self) -> Point:
+        """The point itself."""
         return self.base.point
 
 
-def _meet(base: Iterable[Record], candidate: Iterable[Record]) -> tuple[list[_Pair], list[Verdict]]:
+def meet(base: Iterable[Record], candidate: Iterable[Record]) -> tuple[list[Pair], list[Verdict]]:
     """The points that ran on both sides, and the verdicts on those that did not."""
     before, now = ({record.point.id: record for record in side} for side in (base, candidate))
     pairs, apart = [], []
     for key in dict.fromkeys([*before, *now]):
         ours, theirs = before.get(key), now.get(key)
-        if ours is not None and theirs is not None and _ran(ours) and _ran(theirs):
-            pairs.append(_Pair(ours, theirs))
+        if ours is not None and theirs is not None and ran(ours) and ran(theirs):
+            pairs.append(Pair(ours, theirs))
         else:
             apart.append(_outcome(ours, theirs))
     return pairs, apart
 
 
-def _ran(record: Record) -> bool:
+def ran(record: Record) -> bool:
+    """Whether a point was timed and nothing of it failed."""
     return record.outcome is Outcome.OK and bool(record.visits)
 
 
@@ -225,12 +208,12 @@ def _ruled_apart(base: Record | None, candidate: Record | None) -> tuple[Ruling,
     if candidate is None:
         return Ruling.MISSING, "in the base, and not in the candidate"
     if candidate.outcome in _FAILURES:
-        if _ran(base):
+        if ran(base):
             return Ruling.REGRESSED, f"ran before, now {_said(candidate)}"
         return Ruling.NOT_JUDGED, f"{_said(candidate)}; before, {_said(base)}"
-    if _ran(candidate) and base.outcome in _FAILURES:
+    if ran(candidate) and base.outcome in _FAILURES:
         return Ruling.IMPROVED, f"runs now; before, {_said(base)}"
-    side, record = ("candidate", candidate) if _ran(base) else ("base", base)
+    side, record = ("candidate", candidate) if ran(base) else ("base", base)
     return Ruling.INCONCLUSIVE, f"{side}: {_said(record)}"
 
 
@@ -246,20 +229,20 @@ _TAKEN: dict[Metric, Callable[[Visit], float | None]] = {"latency": median_of, "
 class _Trial:
     """One series of a pair, and the medians behind it."""
 
-    pair: _Pair
+    pair: Pair
     metric: Metric
     series: Series
     base: float | None
     candidate: float | None
 
 
-def _tested(pair: _Pair) -> Iterator[Metric]:
+def _tested(pair: Pair) -> Iterator[Metric]:
     yield "latency"
     if all(any(visit.energy_j for visit in side.visits) for side in (pair.base, pair.candidate)):
         yield "energy"
 
 
-def _trial(pair: _Pair, metric: Metric, tolerances: Tolerances) -> _Trial:
+def _trial(pair: Pair, metric: Metric, tolerances: Tolerances) -> _Trial:
     taken = _TAKEN[metric]
     ratio = log_ratio(pair.base, pair.candidate, taken)
     before, now = _median(pair.base, taken), _median(pair.candidate, taken)
@@ -280,9 +263,9 @@ def _verdict(trial: _Trial, decision: Decision) -> Verdict:
         point=trial.pair.point,
         metric=trial.metric,
         ruling=decision.ruling,
-        ratio=_exp(decision.value),
-        low=_exp(decision.low),
-        high=_exp(decision.high),
+        ratio=exp(decision.value),
+        low=exp(decision.low),
+        high=exp(decision.high),
         rounds=decision.rounds,
         detectable=None if decision.detectable is None else math.expm1(decision.detectable),
         tolerance=math.expm1(trial.series.limit),
@@ -291,12 +274,16 @@ def _verdict(trial: _Trial, decision: Decision) -> Verdict:
     )
 
 
-def _exp(value: float | None) -> float | None:
+def exp(value: float | None) -> float | None:
+    """A ratio from its logarithm; None where that is not known, or so large that it says nothing."""
     return None if value is None or value > _LARGEST else math.exp(value)
 
 
-def _memory(pair: _Pair, tolerances: Tolerances) -> Verdict | None:
-    """Peaks of the allocator's own count do not scatter: one comparison, past a share and a floor both."""
+def memory(pair: Pair, tolerances: Tolerances) -> Verdict | None:
+    """The verdict on peak memory: regressed past a share and a floor both; None where a side did not measure it.
+
+    Peaks are the allocator's own count of live bytes and do not scatter, so that one comparison says all.
+    """
     if pair.base.memory is None or pair.candidate.memory is None:
         return None
     before, now = pair.base.memory.peak_bytes, pair.candidate.memory.peak_bytes

@@ -155,8 +155,9 @@ class _State:
             ruling = Ruling.IMPROVED
         if ruling is Ruling.REGRESSED and low is not None:
             low = max(low, 0.0)  # Strassburger and Bretz 2008: what Holm's procedure rejects is bounded by the ratio 1
-        detectable = detectable_slowdown(location, self.series.limit, rounds=rules.looks[-1], alpha=alpha)
-        return Decision(ruling, location.value, low, high, location.count, detectable, self.wanted)
+        planned = after(location, rules.looks[-1])
+        least = detectable(planned, self.series.limit, alpha=alpha) if known else None
+        return Decision(ruling, location.value, low, high, location.count, least, self.wanted)
 
 
 def _settle_regressed(state: Sequence[_State], ready: Sequence[_State], alpha: float) -> None:
@@ -205,24 +206,19 @@ def bound(location: Location, alpha: float, *, side: int) -> float:
     return location.value + side * t_quantile(1 - alpha, location.freedom) * location.error
 
 
-def detectable_slowdown(location: Location, limit: float, *, rounds: int, alpha: float) -> float | None:
-    """Log ratio that would be flagged with 80 % power after so many rounds, were their spread that of these.
+def detectable(location: Location, limit: float, *, alpha: float) -> float:
+    """Log ratio that would be flagged with 80 % power, at this error.
 
     The estimate must pass the limit and the test at level alpha, so it is the larger of the two, and t's 80 % quantile
-    of standard errors more.
-
-    Returns:
-        None where fewer than three rounds tell no spread.
+    of standard errors more; the limit itself where there is no error.
     """
-    if location.error is None or location.freedom < 2:
-        return None
-    if location.error == 0:
+    if not location.error:
         return limit
-    error, freedom = error_after(location, rounds)
+    error, freedom = location.error, location.freedom
     return max(limit, t_quantile(1 - alpha, freedom) * error) + t_quantile(POWER, freedom) * error
 
 
-def error_after(location: Location, rounds: int) -> tuple[float, float]:
-    """Standard error and degrees of freedom after so many rounds of the same spread; None's error counts as 0."""
-    planned = locate(range(rounds))
-    return (location.error or 0.0) * math.sqrt(location.count / rounds), planned.freedom
+def after(location: Location, rounds: int) -> Location:
+    """The same spread after so many rounds: the error that it would then have."""
+    error = None if location.error is None else location.error * math.sqrt(location.count / rounds)
+    return Location(location.value, error, locate(range(rounds)).freedom, rounds)
