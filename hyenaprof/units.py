@@ -130,6 +130,13 @@ def format_ratio(ratio: float | None) -> str:
     return f"{_digits(ratio)}x"
 
 
+def format_close_ratio(ratio: float | None) -> str:
+    """Writes a ratio near 1 with three decimals: `1.118x`."""
+    if ratio is None:
+        return UNKNOWN
+    return f"{ratio:.3f}x" if ratio < 9.9995 else format_ratio(ratio)
+
+
 def format_percent(fraction: float | None) -> str:
     """Writes a fraction as a percentage: 0.0213 is `2.1 %`."""
     if fraction is None:

@@ -67,6 +67,12 @@ class Session(OnDisk):
         """When it began: `2026-11-22T21:15:07Z`."""
         return datetime.fromtimestamp(self.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def median_s(self, name: str) -> float | None:
+        """Median over rounds of a point's time in seconds; None where the session has none."""
+        held = self.points.get(name)
+        known = [value for value in held.latency_s if value is not None] if held else []
+        return statistics.median(known) if known else None
+
 
 def point_name(point: Point) -> str:
     """A point in words and by its id: `hyena:fft training L=8192 3fa9c01b22aa`."""
