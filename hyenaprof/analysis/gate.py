@@ -85,9 +85,7 @@ class Gate:
     @property
     def is_red(self) -> bool:
         """Whether anything regressed or is missing that was not expected to."""
-        return any(verdict.is_red for verdict in self.verdicts) or any(
-            shift.ruling is Ruling.REGRESSED for shift in self.shifts
-        )
+        return any(verdict.is_red for verdict in self.verdicts) or any(shift.is_red for shift in self.shifts)
 
     @property
     def inconclusive_share(self) -> float:
@@ -133,15 +131,15 @@ def judge(
     again = {point.id: (point, wanted) for point, wanted in waiting if wanted is not None}
     return Gate(
         verdicts=worst_first(acknowledged(verdict, expected) for verdict in verdicts),
-        shifts=() if again else _shifts(pairs, tolerances),
+        shifts=() if again else _shifts(pairs, tolerances, expected),
         again=tuple(point for point, _ in again.values()),
         rounds=max((wanted for _, wanted in again.values()), default=0),
     )
 
 
-def _shifts(pairs: Sequence[Pair], tolerances: Tolerances) -> tuple[Shift, ...]:
+def _shifts(pairs: Sequence[Pair], tolerances: Tolerances, expected: Sequence[Expected]) -> tuple[Shift, ...]:
     base, candidate = [pair.base for pair in pairs], [pair.candidate for pair in pairs]
-    return shifts(base, candidate, tolerances=tolerances)
+    return shifts(base, candidate, tolerances=tolerances, expected=expected)
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
@@ -159,7 +157,7 @@ def acknowledged(verdict: Verdict, expected: Iterable[Expected]) -> Verdict:
         return verdict
     covering = (entry for entry in expected if entry.covers(verdict.point, verdict.metric, verdict.ratio))
     entry = next(covering, None)
-    return replace(verdict, expected=f"{entry.reason} (until {entry.expires})") if entry else verdict
+    return replace(verdict, expected=entry.excuse) if entry else verdict
 
 
 @dataclass(frozen=True, slots=True)

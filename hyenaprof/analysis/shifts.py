@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from hyenaprof.analysis.location import locate
 from hyenaprof.analysis.looks import Ruling, bound
 from hyenaprof.analysis.sentence import sentence, shared_names
 from hyenaprof.analysis.stats import log_ratio, median_of
-from hyenaprof.model import Crossover, CrossoverState, Curve, Flip, Outcome, Record
-from hyenaprof.records.tolerances import Tolerances
+from hyenaprof.model import Crossover, CrossoverState, Curve, Flip, Outcome, Point, Record
+from hyenaprof.records.tolerances import Expected, Tolerances
 
 AROUND = math.sqrt(2)
 """Half an octave: lengths that far outside the move still tell whether the challenger itself got slower."""
@@ -37,6 +37,7 @@ class Shift:
         base: Where the base crosses; None where it does not.
         candidate: Where the candidate crosses.
         text: The sentence: `forward: hyena over flash: the crossover moved from 1490 to 2210`.
+        expected: Why this move is expected and does not count; None where it does.
     """
 
     challenger: Curve
@@ -46,6 +47,12 @@ class Shift:
     base: float | None
     candidate: float | None
     text: str
+    expected: str | None = None
+
+    @property
+    def is_red(self) -> bool:
+        """Whether this alone fails the gate."""
+        return self.ruling is Ruling.REGRESSED and self.expected is None
 
 
 def shifts(
@@ -53,6 +60,7 @@ def shifts(
     candidate: Sequence[Record],
     *,
     tolerances: Tolerances,
+    expected: Sequence[Expected] = (),
     metric: Metric = "latency",
     got_worse: GotWorse | None = None,
 ) -> tuple[Shift, ...]:
@@ -65,6 +73,7 @@ def shifts(
         base: One side's records.
         candidate: The other's.
         tolerances: What is let pass.
+        expected: Changes that were made on purpose.
         metric: In what the sides are compared.
         got_worse: How to tell that a curve got worse; from paired rounds unless given.
 
@@ -77,11 +86,18 @@ def shifts(
     )
     names = shared_names(record.point.curve for record in (*base, *candidate))
     points = {record.point.curve: record.point for record in candidate}
-    return tuple(
+    found = (
         _shift(old, now[pair], tolerances.crossover(points[old.challenger]), worse=worse, names=names)
         for pair, old in before.items()
         if pair in now and (_crossing(old) or _crossing(now[pair]))
     )
+    return tuple(_acknowledged(shift, points[shift.challenger], expected) for shift in found)
+
+
+def _acknowledged(shift: Shift, point: Point, expected: Iterable[Expected]) -> Shift:
+    ratio = shift.candidate / shift.base if shift.candidate and shift.base else None
+    entry = next((entry for entry in expected if entry.covers_crossover(point, ratio)), None)
+    return replace(shift, expected=entry.excuse) if shift.is_red and entry else shift
 
 
 def _crossing(crossover: Crossover) -> Flip | None:

@@ -68,7 +68,7 @@ def judge_stored(
     before, now = [pair.base for pair in pairs], [pair.candidate for pair in pairs]
     return Gate(
         verdicts=verdicts,
-        shifts=shifts(before, now, tolerances=tolerances, got_worse=got_worse),
+        shifts=shifts(before, now, tolerances=tolerances, expected=expected, got_worse=got_worse),
         warnings=tuple(_warnings(baseline, session)),
     )
 

@@ -105,7 +105,8 @@ class Expected(OnDisk):
 
     points: str = Field(min_length=1)
     """A glob, as in a file of tolerances."""
-    metric: Literal["time", "memory", "energy", "outcome"] = "time"
+    metric: Literal["time", "memory", "energy", "outcome", "crossover"] = "time"
+    """What of them; a crossover by its challenger's points, whose expected time covers their crossovers too."""
     up_to: _Fraction | None = None
     """Growth that is expected; past it the point is regressed all the same. None: any."""
     reason: str = Field(min_length=1)
@@ -122,6 +123,22 @@ class Expected(OnDisk):
         named = {"time": "latency", "memory": "peak_memory"}.get(self.metric, self.metric)
         within = self.up_to is None or (ratio is not None and ratio <= 1 + self.up_to)
         return named == metric and within and matches(self.points, point)
+
+    def covers_crossover(self, point: Point, ratio: float | None) -> bool:
+        """Whether a crossover that comes later is this change.
+
+        Args:
+            point: Any of the challenger's.
+            ratio: The new length over the old; None where a side has none.
+        """
+        whole = "/".join(self.points.split("/")[:2])  # a crossover belongs to no one length
+        within = self.metric == "time" or self.up_to is None or (ratio is not None and ratio <= 1 + self.up_to)
+        return self.metric in ("time", "crossover") and within and matches(whole, point)
+
+    @property
+    def excuse(self) -> str:
+        """`exact filters (until 2027-01-31)`."""
+        return f"{self.reason} (until {self.expires})"
 
 
 def load_tolerances(path: Path, *, tolerance: float | None = None) -> Tolerances:

@@ -32,7 +32,7 @@ def annotations(gate: Gate) -> tuple[str, ...]:
     Only ten of a level are shown by GitHub, so the tenth error counts those left out.
     """
     errors = [("regression", verdict_line(verdict)) for verdict in gate.verdicts if verdict.is_red]
-    errors += [("crossover", shift.text) for shift in gate.shifts if shift.ruling is Ruling.REGRESSED]
+    errors += [("crossover", shift.text) for shift in gate.shifts if shift.is_red]
     warnings = [("hyenaprof gate", warning) for warning in gate.warnings]
     open_ = [verdict for verdict in gate.verdicts if verdict.ruling is Ruling.INCONCLUSIVE]
     if open_:
@@ -75,7 +75,7 @@ def junit_xml(gate: Gate, *, name: str = "hyenaprof gate") -> str:
             "crossover",
             shift.text,
         )
-        if shift.ruling is Ruling.REGRESSED:
+        if shift.is_red:
             counts["failures"] += 1
             ET.SubElement(case, "failure", message=_xml(shift.text), type=str(shift.ruling))
     for kind, count in counts.items():
@@ -133,6 +133,8 @@ class ShiftEntry(OnDisk):
     base: float | None
     candidate: float | None
     text: str
+    red: bool
+    expected: str | None
 
 
 class GateDocument(OnDisk):
@@ -170,6 +172,8 @@ def gate_document(gate: Gate, *, exit_code: int) -> GateDocument:
                 base=shift.base,
                 candidate=shift.candidate,
                 text=shift.text,
+                red=shift.is_red,
+                expected=shift.expected,
             )
             for shift in gate.shifts
         ),

@@ -42,7 +42,7 @@ def headline(gate: Gate) -> str:
     if not gate.verdicts:
         return "nothing was judged"
     counted = Counter("expected" if verdict.expected else str(verdict.ruling) for verdict in gate.verdicts)
-    later = sum(shift.ruling is Ruling.REGRESSED for shift in gate.shifts)
+    later = sum(shift.is_red for shift in gate.shifts)
     words = [f"{counted[name]} {name}" for name in (*_COUNTED, "expected") if counted[name]]
     words += [f"{later} crossover{'s' if later > 1 else ''} later"] if later else []
     return f"{'red' if gate.is_red else 'not red'}: {', '.join(words)}"
@@ -104,7 +104,7 @@ def _row(verdict: Verdict) -> tuple[str | Cell, ...]:
 def notes(gate: Gate) -> Iterator[str]:
     """What the table does not hold: reasons, crossovers, expected changes, warnings."""
     yield from (f"{v.point}: {v.reason}" for v in gate.verdicts if v.reason is not None)
-    yield from (shift.text for shift in gate.shifts)
+    yield from (shift.text + (f"; expected: {shift.expected}" if shift.expected else "") for shift in gate.shifts)
     yield from (f"expected: {verdict_line(v)}" for v in gate.verdicts if v.expected is not None)
     yield from gate.warnings
 

@@ -1,5 +1,7 @@
 """Crossovers that moved between two sides, and whose doing it was."""
 
+from datetime import date
+
 import pytest
 from builders import LENGTHS, crossing_law, make_records
 
@@ -7,7 +9,7 @@ from hyenaprof.analysis.gate import judge
 from hyenaprof.analysis.looks import Ruling
 from hyenaprof.analysis.shifts import shifts
 from hyenaprof.model import Phase
-from hyenaprof.records.tolerances import Allowance, Tolerances
+from hyenaprof.records.tolerances import Allowance, Expected, Tolerances
 
 
 def side(hyena=1.0, flash=1.0, *, noise=0.003, rounds=10):
@@ -71,6 +73,25 @@ def test_a_crossover_that_only_one_side_has_is_judged_by_who_leads_on_the_other(
 
 def test_pairs_that_cross_on_neither_side_say_nothing():
     assert shifts(side(hyena=4.0), side(hyena=5.0), tolerances=Tolerances()) == ()
+
+
+@pytest.mark.parametrize(
+    ("points", "metric", "up_to", "red"),
+    [
+        ("hyena:*", "time", None, False),
+        ("hyena:*/forward/2048", "time", 0.1, False),
+        ("hyena:*", "crossover", 0.5, False),
+        ("hyena:*", "crossover", 0.1, True),
+        ("hyena:*", "memory", None, True),
+        ("flash:*", "time", None, True),
+    ],
+)
+def test_a_later_crossover_is_not_red_where_it_or_its_challengers_slowdown_was_expected(points, metric, up_to, red):
+    entry = Expected(points=points, metric=metric, up_to=up_to, reason="on purpose", expires=date(2030, 1, 1))
+    (shift,) = shifts(side(), side(hyena=1.3), tolerances=Tolerances(), expected=[entry])
+    assert shift.ruling is Ruling.REGRESSED
+    assert shift.is_red is red
+    assert shift.expected == (None if red else "on purpose (until 2030-01-01)")
 
 
 def test_a_gate_tells_its_shifts_when_it_has_ended_and_a_later_crossover_is_red():
