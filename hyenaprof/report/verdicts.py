@@ -19,7 +19,7 @@ QUANTITY: dict[Metric, str] = {
     "energy": "energy",
     "outcome": "outcome",
 }
-_WORSE: dict[Metric, str] = {"latency": "slower", "peak_memory": "more memory", "energy": "more energy"}
+_WORSE: dict[Metric, str] = {"latency": "slower", "peak_memory": "the memory", "energy": "the energy"}
 _SHOW = {"latency": format_latency, "peak_memory": format_bytes, "energy": format_energy}
 _TONES: dict[Ruling, Literal["", "good", "bad", "warn", "faint"]] = {
     Ruling.MISSING: "bad",
