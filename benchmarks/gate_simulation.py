@@ -24,6 +24,11 @@ from builders import make_point  # noqa: E402
 
 SLOWER = 4
 """Points of forty that got slower, where some did."""
+STORED = [
+    (name, stored, calibrated)
+    for name in stored_noise.SETTINGS
+    for stored, calibrated in ((1, False), (1, True), (3, True), (6, False), (6, True))
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +93,16 @@ def simulate_stored(name: str, stored: int, comparisons: int, *, calibrated: boo
     points = [make_point(length=length) for length in range(1, gate_noise.POINTS + 1)]
     noise = stored_noise.SETTINGS[name]
 
-    def drawn(**change: float) -> np.ndarray:
+    def drawn(slowdown: float, slower: int) -> gate_noise.Array:
         kept = [
-            stored_noise.draw_rulings(noise, random, points, sessions=stored, calibrated=calibrated, **change)  # type: ignore[arg-type]
+            stored_noise.draw_rulings(
+                noise, random, points, sessions=stored, calibrated=calibrated, slowdown=slowdown, slower=slower
+            )
             for _ in range(comparisons)
         ]
         return np.array(kept)
 
-    equal, slower = drawn(), drawn(slowdown=0.10, slower=SLOWER)
+    equal, slower = drawn(0.0, 0), drawn(0.10, SLOWER)
     return StoredRow(
         name, stored, calibrated, comparisons, float(equal.any(axis=1).mean()), float(slower[:, :SLOWER].mean())
     )
@@ -118,20 +125,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gates", type=int, default=300)
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "gate-simulation")
+    parser.add_argument("--only", choices=("results", "stored"), help="one of the two tables")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    write(
-        given.out / "results.csv",
-        [simulate(name, multiple, given.gates) for name in gate_noise.SETTINGS for multiple in (0, 1.5, 2)],
-    )
-    write(
-        given.out / "stored.csv",
-        [
-            simulate_stored(name, stored, given.gates, calibrated=calibrated)
-            for name in stored_noise.SETTINGS
-            for stored, calibrated in ((1, False), (1, True), (3, True), (6, False), (6, True))
-        ],
-    )
+    if given.only != "stored":
+        rows = [simulate(name, multiple, given.gates) for name in gate_noise.SETTINGS for multiple in (0, 1.5, 2)]
+        write(given.out / "results.csv", rows)
+    if given.only != "results":
+        write(
+            given.out / "stored.csv",
+            [simulate_stored(name, stored, given.gates, calibrated=calibrated) for name, stored, calibrated in STORED],
+        )
 
 
 if __name__ == "__main__":

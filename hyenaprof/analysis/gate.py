@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -134,7 +135,15 @@ def judge(
         shifts=() if again else _shifts(pairs, tolerances, expected),
         again=tuple(point for point, _ in again.values()),
         rounds=max((wanted for _, wanted in again.values()), default=0),
+        warnings=tuple(_warnings(pairs)),
     )
+
+
+def _warnings(pairs: Sequence[Pair]) -> Iterator[str]:
+    """How many visits were flagged, by what stands before the first colon of each warning."""
+    visits = [visit for pair in pairs for side in (pair.base, pair.candidate) for visit in side.visits]
+    kinds = Counter(kind for visit in visits for kind in {warning.partition(":")[0] for warning in visit.warnings})
+    yield from (f"{count} of {len(visits)} visits: {kind}" for kind, count in sorted(kinds.items()))
 
 
 def _shifts(pairs: Sequence[Pair], tolerances: Tolerances, expected: Sequence[Expected]) -> tuple[Shift, ...]:

@@ -73,6 +73,16 @@ def judge_stored(
     )
 
 
+def detectable_slowdowns(baseline: Baseline, *, tolerances: Tolerances = NO_TOLERANCES) -> dict[str, float]:
+    """Least slowdown of each point, by name, that the next session would be flagged for with 80 % power: 0.08 is 8 %.
+
+    It follows from how the stored sessions scatter; points of which that is not known are left out.
+    """
+    verdicts = judge_stored(baseline, baseline.sessions[-1], baseline.points, tolerances=tolerances).verdicts
+    timed = (verdict for verdict in verdicts if verdict.metric == "latency")
+    return {point_name(verdict.point): verdict.detectable for verdict in timed if verdict.detectable is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One quantity of one point over sessions, in calibrated logarithms.

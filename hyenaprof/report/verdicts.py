@@ -30,7 +30,7 @@ _TONES: dict[Ruling, Literal["", "good", "bad", "warn", "faint"]] = {
 }
 HEADER = ("point", "quantity", "base", "now", "ratio", "bounds", "verdict", "rounds", "detects", "lets pass")
 CAPTION = (
-    "Ratio: now over base, above 1 is worse. Bounds: each holds for all points and looks together with 95 % confidence. "
+    "Ratio: now over base, above 1 is worse. Bounds: each kind holds for all points and looks together with at least 95 % confidence. "
     "Detects: the least growth that would be flagged with 80 % power at this noise. Lets pass: the tolerance."
 )
 LONGEST_SUMMARY = 60

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from builders import make_failure, make_point, make_record, make_visit, with_energy
+from builders import make_failure, make_point, make_record, make_visit, with_energy, with_warnings
 
 from hyenaprof.analysis.gate import judge
 from hyenaprof.analysis.looks import Ruling
@@ -182,3 +182,8 @@ def test_phases_are_points_of_their_own():
         (forward.phase, Ruling.OK),
         (training.phase, Ruling.REGRESSED),
     }
+
+
+def test_a_gate_says_how_many_of_its_visits_were_flagged():
+    flagged = with_warnings(side(rounds=6), "contended: other processes used 0.9 CPUs", "contended: preempted")
+    assert judge([flagged], [side(rounds=6)]).warnings == ("6 of 12 visits: contended",)

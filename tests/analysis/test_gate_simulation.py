@@ -8,7 +8,7 @@ import pytest
 import stored_noise
 from builders import make_point
 
-GATES = 25
+GATES = 15
 POINTS = [make_point(length=length) for length in range(1, gate_noise.POINTS + 1)]
 
 

@@ -8,10 +8,10 @@ import pytest
 from builders import STARTED_AT, make_failure, make_fingerprint, make_point, make_record, make_run
 
 from hyenaprof.analysis.looks import Ruling
-from hyenaprof.analysis.stored import judge_stored
+from hyenaprof.analysis.stored import detectable_slowdowns, judge_stored
 from hyenaprof.model import Phase
 from hyenaprof.records.baseline import add_session, new_baseline
-from hyenaprof.records.sessions import CALIBRATION, points_of, session_of
+from hyenaprof.records.sessions import CALIBRATION, point_name, points_of, session_of
 
 POINTS = tuple(make_point(operator, length) for operator in ("hyena", "flash") for length in (1024, 2048, 4096))
 DAY_S = 86400.0
@@ -105,3 +105,10 @@ def test_other_software_is_named_as_a_candidate_for_the_cause():
     session = session_of(run_at(99)).model_copy(update={"fingerprint": make_fingerprint(torch="2.14.0")})
     gate = judge_stored(stored(6), session, points_of(run_at(99)))
     assert "candidate cause: software.torch: 2.13.0 in the last stored session, 2.14.0 now" in gate.warnings
+
+
+def test_the_slowdown_that_a_baseline_could_detect_follows_from_how_its_sessions_scatter():
+    calm, wild = (detectable_slowdowns(stored(6, scatter=scatter)) for scatter in (0.005, 0.05))
+    assert set(calm) == {point_name(point) for point in POINTS}
+    assert 0.05 <= max(calm.values()) < 0.1
+    assert min(wild.values()) > 0.1
