@@ -1,7 +1,7 @@
 """Simulates gates whose truth is known: how often they flag what did not change, and find what got slower.
 
-Run by hand from the repository's root: `python benchmarks/gate_simulation.py`. Writes `results.csv` (two sides in the same
-rounds) and `stored.csv` (a session against stored ones) into `reports/gate-simulation/` and prints the same tables.
+Run by hand from the repository's root: `python benchmarks/gate_simulation.py`. Writes `results.csv` (two sides in the
+same rounds) and `stored.csv` (a session against stored ones) into `reports/gate-simulation/` and prints the same tables.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Simulates whole gates of a suite of points whose truth is known: log ratios of paired rounds, visits by visits.
 
-The profiles are those of `simulator.py`. A round's visits follow one another, base and candidate of a point in alternating
-order; bursts (a throttled card, a busy neighbour) begin and end anywhere among them, so that one may hit a single side.
+The profiles are those of `simulator.py`. A round's visits follow one another, base and candidate of a point in
+alternating order; bursts (a throttled card, a busy neighbour) begin and end anywhere among them, so that one may hit a single side.
 """
 
 from __future__ import annotations

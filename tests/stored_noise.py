@@ -1,4 +1,4 @@
-"""Simulates sessions of a suite whose truth is known: what the machine does to them, and what calibration sees of it."""
+"""Simulates sessions of a suite whose truth is known: what the machine does, and what calibration sees of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate's statistics on plain numbers: log ratios of paired rounds, looked at a few times, held to one error rate."""
+"""The gate's statistics on plain numbers: log ratios of paired rounds, looked at a few times at one error rate."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ def judge_stored(
 ) -> Gate:
     """Judges one session against the stored ones.
 
-    The datum is a session's time less its calibration, w x GEMM + (1 - w) x copy by the point's roofline position w, all
-    in logarithms. Regressed: Holm's procedure over all points rejects that the session is drawn from the stored ones or
+    The datum is a session's time less its calibration, w x GEMM + (1 - w) x copy by the point's roofline position w,
+    all in logarithms. Regressed: Holm's procedure over all points rejects that the session is drawn from the stored ones or
     is faster (prediction t), and the estimate is past the tolerance. ok: the upper prediction bound excludes the
     tolerance, or 10 % where that is more. Against one stored session nothing is known of how sessions scatter: nothing
     under 10 % is regressed, and nothing is ok.
@@ -152,7 +152,7 @@ def _median(measured: Measured, metric: Metric) -> float:
 
 
 def _located(session: Session, name: str, metric: Metric, weights: Mapping[str, float]) -> Location | None:
-    """Where a point's calibrated logarithms lie, a value a round; a round without calibration counts with the session's."""
+    """Where a point's calibrated logarithms lie, a value a round; one without calibration counts with the session's."""
     held = session.points[name]
     values = held.latency_s if metric == "latency" else held.energy_j
     usual = {kind: statistics.median(v for v in session.calibration[kind] if v is not None) for kind in weights}

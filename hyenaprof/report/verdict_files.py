@@ -1,4 +1,4 @@
-"""A gate for other programs: GitHub annotations, JUnit XML, JSON, github-action-benchmark, CSV for change-point tools."""
+"""A gate for other programs: annotations, JUnit XML, JSON, github-action-benchmark, CSV for change-point tools."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ MOST_ANNOTATIONS = 10
 _UNITS: dict[Metric, str] = {"latency": "s", "peak_memory": "bytes", "energy": "J"}
 
 
-def annotations(gate: Gate) -> tuple[str, ...]:
-    """Workflow commands: an `::error` for each verdict and shift that fails the gate, a `::warning` for what qualifies it.
+def workflow_commands(gate: Gate) -> tuple[str, ...]:
+    """Annotations of a GitHub workflow: an `::error` for what fails the gate, a `::warning` for what qualifies it.
 
     Only ten of a level are shown by GitHub, so the tenth error counts those left out.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from hyenaprof.analysis.gate import Gate, Verdict
@@ -20,7 +20,12 @@ QUANTITY: dict[Metric, str] = {
     "outcome": "outcome",
 }
 _WORSE: dict[Metric, str] = {"latency": "slower", "peak_memory": "the memory", "energy": "the energy"}
-_SHOW = {"latency": format_latency, "peak_memory": format_bytes, "energy": format_energy}
+_SHOW: dict[Metric, Callable[[float | None], str]] = {
+    "latency": format_latency,
+    "peak_memory": format_bytes,
+    "energy": format_energy,
+    "outcome": lambda _: UNKNOWN,
+}
 _TONES: dict[Ruling, Literal["", "good", "bad", "warn", "faint"]] = {
     Ruling.MISSING: "bad",
     Ruling.REGRESSED: "bad",
@@ -30,8 +35,9 @@ _TONES: dict[Ruling, Literal["", "good", "bad", "warn", "faint"]] = {
 }
 HEADER = ("point", "quantity", "base", "now", "ratio", "bounds", "verdict", "rounds", "detects", "lets pass")
 CAPTION = (
-    "Ratio: now over base, above 1 is worse. Bounds: each kind holds for all points and looks together with at least 95 % confidence. "
-    "Detects: the least growth that would be flagged with 80 % power at this noise. Lets pass: the tolerance."
+    "Ratio: now over base, above 1 is worse. Bounds: the lower, and the upper, hold for all points and looks together "
+    "with at least 95 % confidence. Detects: the least growth that would be flagged with 80 % power at this noise. "
+    "Lets pass: the tolerance."
 )
 LONGEST_SUMMARY = 60
 """Rows of the summary's table: GitHub cuts a step's summary off at 1 MiB."""
@@ -52,7 +58,7 @@ _COUNTED = ("missing", "regressed", "inconclusive", "not judged", "improved", "o
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """One verdict in words: `hyena:fft training L=8192: 1.118x slower (bounds 1.071x to 1.166x, 10 rounds), was 3 ms`."""
+    """One verdict in words: `hyena:fft training L=8192: 1.118x slower (bounds 1.071x to 1.166x, 10 rounds)`."""
     if verdict.ratio is None:
         return f"{verdict.point}: {verdict.reason or verdict.ruling}{_excuse(verdict)}"
     show = _SHOW[verdict.metric]
@@ -85,7 +91,7 @@ def table(gate: Gate, *, most: int | None = None) -> Table:
 
 
 def _row(verdict: Verdict) -> tuple[str | Cell, ...]:
-    show = _SHOW.get(verdict.metric, lambda _: UNKNOWN)
+    show = _SHOW[verdict.metric]
     said = "expected" if verdict.expected else str(verdict.ruling)
     return (
         str(verdict.point),

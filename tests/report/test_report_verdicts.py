@@ -98,7 +98,7 @@ def test_the_summary_takes_names_literally():
 
 
 def test_annotations_are_one_line_each_and_nothing_in_them_starts_another():
-    lines = verdict_files.annotations(replace(GATE, verdicts=(replace(GONE, reason=HOSTILE), SLOW, OPEN)))
+    lines = verdict_files.workflow_commands(replace(GATE, verdicts=(replace(GONE, reason=HOSTILE), SLOW, OPEN)))
     assert [line.split(" ", 1)[0] for line in lines] == ["::error"] * 3 + ["::warning"] * 2
     assert all("\n" not in line and "\r" not in line for line in lines)
     assert "%0A::error::x %250A" in lines[0]
@@ -107,14 +107,14 @@ def test_annotations_are_one_line_each_and_nothing_in_them_starts_another():
 
 
 def test_of_many_errors_ten_are_shown_the_tenth_counting_the_rest():
-    lines = verdict_files.annotations(Gate((SLOW,) * 14))
+    lines = verdict_files.workflow_commands(Gate((SLOW,) * 14))
     assert len(lines) == 10
     assert lines[-1] == "::error title=more::5 more"
-    assert len(verdict_files.annotations(Gate((SLOW,) * 10))) == 10
+    assert len(verdict_files.workflow_commands(Gate((SLOW,) * 10))) == 10
 
 
 def test_nothing_is_annotated_where_all_is_well():
-    assert verdict_files.annotations(Gate((FINE,))) == ()
+    assert verdict_files.workflow_commands(Gate((FINE,))) == ()
 
 
 def test_junit_counts_failures_errors_and_skips_and_can_be_parsed_whatever_names_hold():
