@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +47,32 @@ def importable(*, own: bool = True) -> dict[str, str]:
     if own or home.name not in {"site-packages", "dist-packages"}:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH"))))
     return environment
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A python executable, and where a worker that it runs imports from before all else.
+
+    The folder in which a command is given is not among it: there the working tree would stand in for what was installed.
+
+    Attributes:
+        python: The executable.
+        first: Folders that come before those of PYTHONPATH and the executable's own.
+        without: A folder whose content PYTHONPATH must not bring in, or None.
+        variables: What is set beside, as (name, value).
+    """
+
+    python: str
+    first: tuple[str, ...] = ()
+    without: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment for a worker that imports as described."""
+        entries = [str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        kept = [entry for entry in entries if self.without is None or not Path(entry).is_relative_to(self.without)]
+        path = os.pathsep.join([*self.first, *kept])
+        return {**os.environ, **dict(self.variables), "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def allocator_in_use() -> Literal["warm", "default", "custom"]:

@@ -6,6 +6,7 @@ from hyenaprof.analysis.crossover import find_all
 from hyenaprof.analysis.stats import summarise
 from hyenaprof.errors import FingerprintError
 from hyenaprof.model import Fingerprint, Outcome, Record, label_of
+from hyenaprof.records.fingerprints import differences, few
 from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import Run
 from hyenaprof.running import rounds
@@ -66,13 +67,7 @@ def refuse_mixture(standing: Run | None, side: Side, here: Fingerprint) -> None:
 
 
 def _other_fingerprint(there: Fingerprint, here: Fingerprint) -> FingerprintError:
-    differences = [
-        f"{part}.{key}: {getattr(there, part).get(key)} there, {getattr(here, part).get(key)} here"
-        for part in ("machine", "software", "protocol")
-        for key in sorted({*getattr(there, part), *getattr(here, part)})
-        if getattr(there, part).get(key) != getattr(here, part).get(key)
-    ]
-    shown = "; ".join(differences[:4]) + (f"; and {len(differences) - 4} more" if len(differences) > 4 else "")
     return FingerprintError(
-        f"the run was begun on another fingerprint: {shown}", hint="begin a new run with --fresh, or name another --out"
+        f"the run was begun on another fingerprint: {few(differences(there, here))}",
+        hint="begin a new run with --fresh, or name another --out",
     )

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import hyenaprof
-from hyenaprof.environment import Allocator
+from hyenaprof.environment import Allocator, Interpreter
 from hyenaprof.errors import DeviceError, WorkerError
 from hyenaprof.model import (
     CeilingsLine,
@@ -70,6 +70,8 @@ class Session:
         timeout_s: Seconds after which an operator that gives no answer is killed; None for a limit by prediction.
         force: Try what inference says will not fit, inferred in an earlier session or now.
         command: Words after `hyenaprof` that ask for the same, for the journal's header.
+        interpreter: Runs one worker for all sides; None for one worker a side.
+        beside: A session under way that shares clock and device with this one.
 
     Raises:
         FingerprintError: The run was begun on another machine, software or protocol.
@@ -90,6 +92,8 @@ class Session:
         timeout_s: float | None = None,
         force: bool = False,
         command: tuple[str, ...] = (),
+        interpreter: Interpreter | None = None,
+        beside: Session | None = None,
     ) -> None:
         self.scenario = scenario
         self.folder = folder
@@ -100,22 +104,23 @@ class Session:
         self._about = {"hyenaprof": hyenaprof.__version__, "scenario": scenario.to_yaml(), "command": command}
         self._timeout_s = timeout_s
         self._warned: set[str] = set()
-        self._begun_s = time.monotonic()
+        self._begun_s: float = beside._begun_s if beside else time.monotonic()  # noqa: SLF001 -- of its own kind
         self._standing = standing
         self._made = not folder.exists()
-        self._lock = DeviceLock(scenario.device)
+        self._lock: DeviceLock = beside._lock if beside else DeviceLock(scenario.device)  # noqa: SLF001 -- likewise
         with ExitStack() as undone:
             undone.callback(self._lock.release)
             begin_folder(folder, scenario)
             self._journal = Journal(folder / NAME)
             undone.pop_all()
-        self.workers = Workers(device=scenario.device, protocol=scenario.protocol, log=folder / WORKER_LOG)
+        log = folder / WORKER_LOG
+        self.workers = Workers(device=scenario.device, protocol=scenario.protocol, log=log, interpreter=interpreter)
         self._known = set(standing.fingerprints) if standing else set()
         self.checks = Checks(self, standing.checks if standing else ())
         self.ceilings: CeilingsLine | None = None
         self._fingerprint_ids: dict[Side, str] = {}
         hello = self._first_hello(first_side)
-        self._first_id = hello.fingerprint.id
+        self.fingerprint = hello.fingerprint
         self.device = hello.device_kind
         self.available_bytes = hello.available_bytes
         self.dtypes = dtypes_on(self.device, scenario)
@@ -168,7 +173,7 @@ class Session:
         other.ledger.expect_as(self.ledger)
         other.checks = self.checks.made_by(other)
         other._standing, other._fingerprint_ids = None, {}
-        other._first_id = other.worker(side).hello.fingerprint.id
+        other.fingerprint = other.worker(side).hello.fingerprint
         return other
 
     @property
@@ -248,8 +253,7 @@ class Session:
             return
         self.ceilings = answer.line
         self.write([answer.line])
-        for warning in answer.line.warnings:
-            self._warn_of("ceilings", warning)
+        self._warn_of("ceilings", answer.line.warnings)
 
     def describe(self, side: Side, points: tuple[Point, ...]) -> None:
         """Asks for the analytic cost of points that it is not known of yet, and says what will make them slow."""
@@ -259,18 +263,17 @@ class Session:
         answer = self.worker(side).ask(Describe(points=unknown), DescribeAnswer, limit_s=self.limit_s(LEAST_LIMIT_S))
         for point, cost in zip(unknown, answer.costs, strict=True):
             self.ledger.know_cost(point, cost)
-        for caution in answer.cautions:
-            self._warn_of(unknown[0].label, caution)
+        self._warn_of(unknown[0].label, answer.cautions)
 
     def fingerprint_id(self, side: Side) -> str:
         """The fingerprint that the side's workers have; the run's own where none of them can be started, or none in time."""
         if side not in self._fingerprint_ids:
             if self.left_s <= 0:  # a side's of this session rather than the run's own, whose allocator may be another
-                return next(iter(self._fingerprint_ids.values()), self._first_id)
+                return next(iter(self._fingerprint_ids.values()), self.fingerprint.id)
             try:
                 self.worker(side)
             except Refused:
-                self._fingerprint_ids[side] = self._first_id
+                self._fingerprint_ids[side] = self.fingerprint.id
         return self._fingerprint_ids[side]
 
     def skip(
@@ -340,15 +343,14 @@ class Session:
             self.display.end_visit(iteration, answer.visits, wall_s)
         else:
             self.display.failed(iteration, failed.outcome, failed.reason or "")
-        for warning in answer.visits[0].warnings:
-            self._warn_of(str(iteration), warning)
+        self._warn_of(str(iteration), answer.visits[0].warnings)
 
-    def _warn_of(self, where: str, warning: str) -> None:
+    def _warn_of(self, where: str, warnings: Iterable[str]) -> None:
         """Shows a warning of each kind once, as soon as it is met: ten minutes of contention are better cut short."""
-        kind = warning.partition(":")[0]
-        if kind not in self._warned:
-            self._warned.add(kind)
-            self.display.warn(f"{where}: {warning}")
+        for kind, warning in ((warning.partition(":")[0], warning) for warning in warnings):
+            if kind not in self._warned:
+                self._warned.add(kind)
+                self.display.warn(f"{where}: {warning}")
 
     def _before_first(self, worker: Worker, iteration: Iteration, points: tuple[Point, ...], limit_s: float) -> None:
         """Peak memory and costs, before a point's first visit."""

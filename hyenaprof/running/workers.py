@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from hyenaprof.environment import importable, worker_environment
+from hyenaprof.environment import Interpreter, importable, worker_environment
 from hyenaprof.errors import DeviceError, WorkerError
 from hyenaprof.model import OptionValue, Outcome
 from hyenaprof.pipe import (
@@ -57,6 +57,10 @@ class Side:
     """Another environment's interpreter; never written to the journal."""
 
 
+EVERY_SIDE = Side("*", "*")
+"""Stands for all sides that one worker serves."""
+
+
 class Refused(Exception):  # noqa: N818 -- an outcome, not an error
     """A request that ended in an outcome: refused by the worker, or by its death or its being killed."""
 
@@ -81,6 +85,7 @@ class Worker:
         protocol: Allocator and threads, set in its environment before it starts.
         log: File that takes whatever it prints.
         limit_s: Seconds in which it must have started.
+        interpreter: What runs it, whatever the side says; None for the side's python, or this one.
 
     Raises:
         WorkerError: It did not start, or speaks another protocol.
@@ -88,7 +93,14 @@ class Worker:
     """
 
     def __init__(
-        self, side: Side, *, device: str, protocol: Protocol, log: Path, limit_s: float = START_LIMIT_S
+        self,
+        side: Side,
+        *,
+        device: str,
+        protocol: Protocol,
+        log: Path,
+        limit_s: float = START_LIMIT_S,
+        interpreter: Interpreter | None = None,
     ) -> None:
         self.side = side
         self._log = log
@@ -96,7 +108,7 @@ class Worker:
         self._ooms = _oom_kills()
         self._ids = 0
         self._buffer = b""
-        self._process = _start(side, protocol, log)
+        self._process = _start(side, protocol, log, interpreter)
         self.hello = self._greet(device, protocol, limit_s)
 
     def _greet(self, device: str, protocol: Protocol, limit_s: float) -> HelloAnswer:
@@ -259,15 +271,17 @@ _CHATTER = re.compile(r"(?:STAGE|USDT):[0-9]{4}-")
 """torch's profiler, which says when it starts and stops."""
 
 
-def _start(side: Side, protocol: Protocol, log: Path) -> subprocess.Popen[bytes]:
+def _start(side: Side, protocol: Protocol, log: Path, interpreter: Interpreter | None) -> subprocess.Popen[bytes]:
+    python = interpreter.python if interpreter else side.python or sys.executable
+    found = interpreter.environment() if interpreter else importable(own=side.python is None)
     try:
         with log.open("ab") as stderr:
             return subprocess.Popen(
-                [side.python or sys.executable, "-m", "hyenaprof.worker"],
+                [python, "-m", "hyenaprof.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environment(protocol, own=side.python is None),
+                env=found | worker_environment(protocol.allocator, protocol.threads),
                 start_new_session=True,
             )
     except OSError as error:
@@ -282,10 +296,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # the real-time signals have no names
         return f"signal {number}"
-
-
-def _environment(protocol: Protocol, *, own: bool) -> dict[str, str]:
-    return importable(own=own) | worker_environment(protocol.allocator, protocol.threads)
 
 
 def _oom_kills() -> int:
@@ -304,9 +314,11 @@ class Workers:
         device: As the user wrote it.
         protocol: Part of every worker's environment.
         log: File that takes what they print.
+        interpreter: Given, it runs one worker that serves all sides.
     """
 
-    def __init__(self, *, device: str, protocol: Protocol, log: Path) -> None:
+    def __init__(self, *, device: str, protocol: Protocol, log: Path, interpreter: Interpreter | None = None) -> None:
+        self._interpreter = interpreter
         self._device = device
         self._protocol = protocol
         self._log = log
@@ -321,20 +333,32 @@ class Workers:
 
     def get(self, side: Side, *, limit_s: float = START_LIMIT_S) -> Worker:
         """The side's worker of this round, started within the limit where there is none."""
+        side = self._served_with(side)
         if side in self._alive:
             self._alive.move_to_end(side)
             return self._alive[side]
         while len(self._alive) >= LIVE_WORKERS:
             self._alive.popitem(last=False)[1].close()
         begun = time.monotonic()
-        worker = Worker(side, device=self._device, protocol=self._protocol, log=self._log, limit_s=limit_s)
+        worker = Worker(
+            side,
+            device=self._device,
+            protocol=self._protocol,
+            log=self._log,
+            limit_s=limit_s,
+            interpreter=self._interpreter,
+        )
         self._starts_s.append(time.monotonic() - begun)
         self._alive[side] = worker
         return worker
 
+    def _served_with(self, side: Side) -> Side:
+        """The side under which its worker is known."""
+        return side if self._interpreter is None else EVERY_SIDE
+
     def drop(self, side: Side) -> None:
         """Forgets a worker that is dead or not to be trusted any more."""
-        worker = self._alive.pop(side, None)
+        worker = self._alive.pop(self._served_with(side), None)
         if worker is not None:
             worker.kill()
 
