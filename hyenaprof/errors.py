@@ -86,6 +86,10 @@ class WorkerError(HyenaprofError):
     exit_code = 3
 
 
+class GateError(HyenaprofError):
+    """Two sides that cannot be had: no repository, no such commit, or a build that fails."""
+
+
 class Unsupported(Exception):  # noqa: N818 -- an outcome, not an error
     """An implementation that cannot run this shape, dtype or device here; the text is the reason shown.
 
