@@ -49,7 +49,7 @@ def cost(point):
     return {{"flops": 2e10 * call_s(point), "bytes": 1.0, "need_bytes": need, "source": "script"}}
 
 def visit(point, body):
-    wobble = [1.0, 1.001, 0.999, 1.002, 0.998][body["round"] % 5]
+    wobble = SETTINGS["wobble"][body["round"] % len(SETTINGS["wobble"])]
     return {{
         "kind": "visit", "point": point, "round": body["round"], "order": body["order"], "outcome": "ok",
         "latency_s": [call_s(point) * wobble * factor for factor in (1.0, 1.0005, 0.9995)],
@@ -171,6 +171,7 @@ class Orders:
         energy_j: Joules per call of every visit.
         measure_s: Seconds that a visit takes, whatever it says that its calls took.
         cautions: What is said of every point that is described.
+        wobble: By what factor the visits of each round differ from the law, in turn.
         hello: Fields of the first answer that differ.
         default_laws: Laws under glibc's own allocator setting, with a fingerprint that tells so; the same unless given.
     """
@@ -182,12 +183,45 @@ class Orders:
     energy_j: float | None = None
     measure_s: float = 0.0
     cautions: tuple[str, ...] = ()
+    wobble: tuple[float, ...] = (1.0, 1.001, 0.999, 1.002, 0.998)
     hello: dict[str, Any] = field(default_factory=dict)
     default_laws: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def write_script(folder: Path, orders: Orders | None = None, *, name: str = "worker") -> Script:
     """Writes a script that carries orders out."""
+    path, log = folder / name, folder / f"{name}.requests"
+    # -I -S: neither the environment nor installed packages, so that it starts at once.
+    path.write_text(f"#!{sys.executable} -IS\n{script_of(orders, log)}", encoding="utf-8")
+    path.chmod(0o755)
+    return Script(path, log)
+
+
+def write_site(folder: Path, orders: Orders | None = None, *, first: str = "") -> Path:
+    """Writes a folder for PYTHONPATH under which every worker of an ordinary interpreter is a script.
+
+    Args:
+        folder: Where it is made.
+        orders: What the script does.
+        first: Code that runs in a worker before the script, and may change its text `source`.
+    """
+    site = folder / "site"
+    site.mkdir(parents=True, exist_ok=True)
+    source = script_of(orders, folder / "site.requests")
+    lines = (
+        "import os, sys",
+        'if sys.orig_argv[1:] == ["-m", "hyenaprof.worker"]:',
+        f"    source = {source!r}",
+        *(f"    {line}" for line in first.splitlines()),
+        '    exec(compile(source, "worker", "exec"), {"__name__": "__main__"})',
+        "    os._exit(0)",
+    )
+    (site / "sitecustomize.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return site
+
+
+def script_of(orders: Orders | None, log: Path) -> str:
+    """The source of a script that carries orders out and keeps what it was asked in a log."""
     carried = orders or Orders()
     fingerprint = make_fingerprint()
     hello = {
@@ -200,7 +234,6 @@ def write_script(folder: Path, orders: Orders | None = None, *, name: str = "wor
         "threads": 2,
         **carried.hello,
     }
-    log = folder / f"{name}.requests"
     settings = json.dumps(
         {
             "hello": hello,
@@ -213,13 +246,10 @@ def write_script(folder: Path, orders: Orders | None = None, *, name: str = "wor
             "energy_j": carried.energy_j,
             "measure_s": carried.measure_s,
             "cautions": carried.cautions,
+            "wobble": carried.wobble,
         }
     )
-    path = folder / name
-    # -I -S: neither the environment nor installed packages, so that it starts at once.
-    path.write_text(f"#!{sys.executable} -IS\n{_ANSWERS.format(settings=settings)}", encoding="utf-8")
-    path.chmod(0o755)
-    return Script(path, log)
+    return _ANSWERS.format(settings=settings)
 
 
 def _under_default(orders: Orders, hello: dict[str, Any]) -> dict[str, Any]:

@@ -139,6 +139,8 @@ class _Builder:
                 raise GateError(f"{name} has no hyenaprof/operators", hint="name a later commit")
             first = (str(_instrument(folder / "first", operators)),)
             return Interpreter(sys.executable, first, without=without, variables=extensions)
+        if not package.is_dir():
+            raise GateError(f"{name} has no folder {package.name}", hint="name a later commit")
         first = (str(_instrument(folder / "first", None)),)
         if self.build is None and not self.repository.is_buildable:
             raise GateError(

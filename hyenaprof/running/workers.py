@@ -273,7 +273,6 @@ _CHATTER = re.compile(r"(?:STAGE|USDT):[0-9]{4}-")
 
 def _start(side: Side, protocol: Protocol, log: Path, interpreter: Interpreter | None) -> subprocess.Popen[bytes]:
     python = interpreter.python if interpreter else side.python or sys.executable
-    found = interpreter.environment() if interpreter else importable(own=side.python is None)
     try:
         with log.open("ab") as stderr:
             return subprocess.Popen(
@@ -281,7 +280,7 @@ def _start(side: Side, protocol: Protocol, log: Path, interpreter: Interpreter |
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=found | worker_environment(protocol.allocator, protocol.threads),
+                env=_environment(protocol, own=side.python is None, interpreter=interpreter),
                 start_new_session=True,
             )
     except OSError as error:
@@ -296,6 +295,11 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # the real-time signals have no names
         return f"signal {number}"
+
+
+def _environment(protocol: Protocol, *, own: bool, interpreter: Interpreter | None = None) -> dict[str, str]:
+    found = interpreter.environment() if interpreter else importable(own=own)
+    return found | worker_environment(protocol.allocator, protocol.threads)
 
 
 def _oom_kills() -> int:
