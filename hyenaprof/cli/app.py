@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import hyenaprof
-from hyenaprof.cli import claims, machine, measure, merging, show, verify
+from hyenaprof.cli import baseline, claims, gate, machine, measure, merging, show, verify
 from hyenaprof.errors import HyenaprofError
 
 INTERRUPTED = 130
@@ -26,6 +26,7 @@ app = typer.Typer(
 for command in (
     measure.sweep,
     measure.crossover,
+    gate.gate,
     claims.claims,
     show.report,
     merging.merge,
@@ -34,6 +35,8 @@ for command in (
     verify.verify,
 ):
     app.command(name=command.__name__.rstrip("_"))(command)
+
+app.add_typer(baseline.baseline)
 
 
 def _version(value: bool) -> None:

@@ -28,6 +28,8 @@ def test_the_help_names_every_command_and_where_to_begin(capsys, flag):
     for word in (
         "sweep",
         "crossover",
+        "gate",
+        "baseline",
         "claims",
         "report",
         "list",
@@ -43,7 +45,7 @@ def test_without_a_command_the_help_is_shown_and_nothing_done(capsys):
     assert "Commands:" in ended.out + ended.err
 
 
-@pytest.mark.parametrize("command", ["sweep", "crossover", "claims", "report", "list", "verify"])
+@pytest.mark.parametrize("command", ["sweep", "crossover", "gate", "claims", "report", "list", "verify"])
 def test_every_command_says_what_it_does(capsys, command):
     ended = run(capsys, command, "--help")
     assert ended.status == 0
@@ -72,6 +74,20 @@ def test_the_help_of_what_analyses_shows_examples_and_names_its_exit_statuses(ca
     assert text.count(f"hyenaprof {command} ") == 4  # usage and three examples
     status = text.partition("Exit status:")[2].partition("Arguments")[0]
     assert all(number in status for number in numbers)
+
+
+def test_the_help_of_gate_shows_examples_and_names_its_exit_statuses(capsys):
+    text = " ".join(run(capsys, "gate", "--help").out.split())
+    assert text.count("hyenaprof gate ") == 6  # usage and five examples
+    status = text.partition("Exit status:")[2].partition("Arguments")[0]
+    assert all(number in status for number in ("0 ", "1 ", "2 ", "3 ", "4 ", "130 "))
+
+
+@pytest.mark.parametrize("command", ["new", "add", "show", "prune"])
+def test_every_command_of_a_baseline_says_what_it_does(capsys, command):
+    ended = run(capsys, "baseline", command, "--help")
+    assert ended.status == 0
+    assert "Exit status: 0" in ended.out
 
 
 def test_every_flag_of_claims_and_crossover_means_what_it_means_in_sweep(capsys):
