@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hyenaprof.cli.app import app, main
 from hyenaprof.records.journal import NAME as JOURNAL
 from hyenaprof.records.journal import Journal
 from hyenaprof.records.store import begin_folder
+from hyenaprof.records.tolerances import load_expected
 from hyenaprof.resources import scenario_files
 
 ROOT = Path(__file__).parent.parent
@@ -81,8 +83,15 @@ def test_a_flag_that_does_not_exist_would_be_noticed():
 
 
 def test_the_scenario_shown_is_the_one_shipped():
-    (shown,) = blocks(README, "yaml")
+    (shown,) = (code for code in blocks(README, "yaml") if "operators:" in code)
     assert shown == scenario_files()["hyena-vs-flash"].read_text()
+
+
+def test_the_expected_change_shown_is_one_that_the_gate_reads(tmp_path):
+    (shown,) = (code for code in blocks(README, "yaml") if "expires:" in code)
+    (tmp_path / "expected.yaml").write_text(shown, encoding="utf-8")
+    (entry,) = load_expected(tmp_path / "expected.yaml", today=date(2026, 1, 1))
+    assert (entry.points, entry.up_to) == ("hyena:fft/*", pytest.approx(0.1))
 
 
 def test_every_shipped_scenario_is_in_the_readme():
