@@ -40,7 +40,7 @@ class Outputs:
         Raises:
             GateError: A file cannot be written.
         """
-        from hyenaprof.report.verdict_files import annotations, benchmark_json, gate_json, junit_xml
+        from hyenaprof.report.verdict_files import benchmark_json, gate_json, junit_xml, workflow_commands
         from hyenaprof.report.verdicts import summary_markdown
 
         if self.json is not None:
@@ -53,7 +53,7 @@ class Outputs:
             with Path(page).open("a", encoding="utf-8") as summary:
                 summary.write(summary_markdown(gate, lead=lead))
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            for line in annotations(gate):
+            for line in workflow_commands(gate):
                 typer.echo(line)
 
 
