@@ -3,8 +3,8 @@
 A small repository is made whose operator repeats the same work ten times, and in a second commit eleven times: a true
 10 % slowdown by work, not by sleeping, that leaves the result as it is. Twenty gates compare a commit with
 itself, ten the second with the first. The other operators of the suite are the same on both sides, so that each gate
-also shows whether an operator beside the slowed one is blamed. Each gate is one line of a CSV, written when it ends; the
-same command goes on where it was stopped.
+also shows whether an operator beside the slowed one is blamed. Each gate is one line of a CSV, written when it ends, and
+what it printed stands in a log beside it; the same command goes on where it was stopped.
 
     python benchmarks/gate_for_real.py            # about an hour on 2 cores, nothing else running
     python benchmarks/gate_for_real.py --quick    # one gate of each kind, about 4 minutes: does it work?
@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 OPERATOR = "steadywork.steady:Steady"
 SUITE = f"""
@@ -112,17 +113,22 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
 
 
-def run_gate(folder: Path, kind: str, number: int) -> dict[str, object]:
-    """One gate of a kind, as a row."""
+def run_gate(folder: Path, kind: str, number: int, *, log: TextIO) -> dict[str, object]:
+    """One gate of a kind, as a row; what it prints goes to the log."""
     against = "HEAD" if kind == ALIKE else "HEAD~1"
     began = time.monotonic()
+    log.write(f"== {kind}, gate {number}\n")
+    log.flush()
     command = [sys.executable, "-m", "hyenaprof", "gate", "suite.yaml", "--against", against, "--build", BUILD]
-    ended = subprocess.run([*command, "--json", "gate.json"], cwd=folder, check=False, capture_output=True, text=True)
+    ended = subprocess.run([*command, "--json", "gate.json"], cwd=folder, check=False, stdout=log, stderr=log)
     if not (folder / "gate.json").exists():
-        sys.exit(f"gate ended with {ended.returncode}: {ended.stderr or ended.stdout[-2000:]}")
+        sys.exit(f"gate {number} of {kind} ended with {ended.returncode}: see the log")
     told = json.loads((folder / "gate.json").read_text(encoding="utf-8"))
     (folder / "gate.json").unlink()
-    return {"kind": kind, "number": number, "status": ended.returncode} | {
+    return {
+        "kind": kind,
+        "number": number,
+        "status": ended.returncode,
         "seconds": round(time.monotonic() - began),
         **_row(told["verdicts"]),
     }
@@ -178,16 +184,20 @@ def main() -> None:
     counts = (1, 1) if asked.quick else (asked.alike, asked.slowed)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     rows = list(csv.DictReader(asked.out.open(encoding="utf-8"))) if asked.out.exists() else []
-    with tempfile.TemporaryDirectory() as name, asked.out.open("a", encoding="utf-8", newline="") as log:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        asked.out.open("a", encoding="utf-8", newline="") as table,
+        asked.out.with_suffix(".log").open("a", encoding="utf-8") as log,
+    ):
         folder = Path(name) / "steadywork"
         make_repository(folder)
-        writer = csv.DictWriter(log, FIELDS)
+        writer = csv.DictWriter(table, FIELDS)
         if not rows:
             writer.writeheader()
         for kind, number in wanted(*counts, rows):
-            row = run_gate(folder, kind, number)
+            row = run_gate(folder, kind, number, log=log)
             writer.writerow(row)
-            log.flush()
+            table.flush()
             rows.append({key: str(value) for key, value in row.items()})
             print(f"{kind} {number}: exit {row['status']}, {row['rounds']} rounds, {row['seconds']} s", flush=True)
     print(summary(rows))
