@@ -95,10 +95,8 @@ class Session:
         interpreter: Interpreter | None = None,
         beside: Session | None = None,
     ) -> None:
-        self.scenario = scenario
-        self.folder = folder
-        self.display = display
-        self.force = force
+        self.scenario, self.folder = scenario, folder
+        self.display, self.force = display, force
         own, self._elsewhere = taken_up(lines, standing, force=force)
         self.ledger = Ledger(own)
         self._about = {"hyenaprof": hyenaprof.__version__, "scenario": scenario.to_yaml(), "command": command}
