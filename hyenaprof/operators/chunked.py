@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,8 +25,12 @@ from hyenaprof.operators.gated_convolution import MixingWeights
 
 CHUNK_BYTES_A_THREAD = 2**20
 """Padded channels that a thread works on at once on a CPU: with spectra and streams they stay in a core's cache."""
+CHANNELS_ABREAST = 8
+"""That a thread works on at least, however long: eight fill a vector, and torch makes the tables of a transform anew for
+each call, which takes as long as two channels (65536 points, two threads: 33 GFLOP/s in fours, 41 in eights)."""
 CHUNK_BYTES_ELSEWHERE = 64 * 2**20
 """On a GPU a chunk only bounds the memory of padding and spectra."""
+PAGE_BYTES, LINE_BYTES = 4096, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,13 @@ class Cut:
     device: torch.device
 
     @classmethod
-    def of(cls, length: int, width: int, dtype: torch.dtype, device: torch.device, *, lanes: int = 1) -> Cut:
-        """Cuts for a length, a width, a dtype and a device; never below the channels that a thread works on abreast."""
+    def of(cls, length: int, width: int, dtype: torch.dtype, device: torch.device) -> Cut:
+        """Cuts for a length, a width, a dtype and a device."""
         points = smooth_length(2 * length - 1)
         compute = torch.promote_types(dtype, torch.float32)
-        least = lanes * torch.get_num_threads() if device.type == "cpu" else 1
-        room = least // lanes * CHUNK_BYTES_A_THREAD if device.type == "cpu" else CHUNK_BYTES_ELSEWHERE
+        least, room = 1, CHUNK_BYTES_ELSEWHERE
+        if device.type == "cpu":
+            least, room = (each * torch.get_num_threads() for each in (CHANNELS_ABREAST, CHUNK_BYTES_A_THREAD))
         channels = min(width, max(1, room // (points * compute.itemsize) // least) * least)
         return cls(length, points, channels, compute, device)
 
@@ -62,13 +67,20 @@ class Cut:
         return parts_of(channels, self.channels)
 
     def empty(self, *sizes: int) -> Tensor:
-        """A buffer in the computing dtype."""
-        return torch.empty(*sizes, dtype=self.compute, device=self.device)
+        """A buffer in the computing dtype, its rows apart."""
+        return rows_apart(*sizes, dtype=self.compute, device=self.device)
 
     def signal(self, spectrum_CF: Tensor) -> Tensor:
         """The first L values of the inverse transform, [C, L]."""
         padded_CN: Tensor = torch.fft.irfft(spectrum_CF, n=self.points)
         return padded_CN[..., : self.length]
+
+
+def rows_apart(*sizes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """An uninitialised tensor whose rows are never whole pages apart: in a cache such rows would take each other's places."""
+    length = sizes[-1]
+    gap = 0 if length * dtype.itemsize % PAGE_BYTES else LINE_BYTES // dtype.itemsize
+    return torch.empty(*sizes[:-1], length + gap, dtype=dtype, device=device)[..., :length]
 
 
 def parts_of(channels: slice, most: int) -> Iterator[slice]:
@@ -111,12 +123,7 @@ class Workspace:
     """Buffers that every chunk uses again; the tail of the padded one stays zero.
 
     What a spectrum is laid out as is the workspace's own business.
-
-    Attributes:
-        lanes: Channels that a thread works on abreast.
     """
-
-    lanes: ClassVar[int] = 1
 
     def __init__(self, cut: Cut, order: int) -> None:
         self.cut = cut
@@ -140,9 +147,9 @@ class Workspace:
         spectrum_CF: Tensor = torch.fft.rfft(self._padded_CN[:channels])
         return spectrum_CF
 
-    def multiply(self, spectrum: Tensor, factor: Tensor) -> Tensor:
-        """The product of two spectra, in place of the first."""
-        return spectrum.mul_(factor)
+    def convolved(self, filter_CF: Tensor, channels: int) -> Tensor:
+        """What was written, convolved with the filter of this spectrum, [C, L]."""
+        return self.signal(self.spectrum(channels).mul_(filter_CF), channels)
 
     def signal(self, spectrum: Tensor, channels: int) -> Tensor:  # noqa: ARG002 -- a complex spectrum has its rows
         """The first L values of the inverse transform, [C, L]; the spectrum may be written over."""
@@ -179,7 +186,7 @@ class Workspace:
         channels, v_CL = streams_SCL.shape[1], streams_SCL[self.order]
         for o, filter_CF in enumerate(filters):
             torch.mul(v_CL, streams_SCL[self.order - 1 - o], out=self.head(channels))
-            v_CL = self.signal(self.multiply(self.spectrum(channels), filter_CF), channels)
+            v_CL = self.convolved(filter_CF, channels)
             if kept_OCL is not None:
                 kept_OCL[o] = v_CL
         torch.mul(v_CL, streams_SCL[0], out=y_CL)

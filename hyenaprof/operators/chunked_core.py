@@ -44,7 +44,7 @@ def _forward(
 ) -> Tensor:
     z_BSDL = _streams_of(z_BPL, taps_ODL)
     y_BDL = torch.empty_like(z_BSDL[:, 0], memory_format=torch.contiguous_format)
-    cut = Cut.of(z_BPL.shape[-1], taps_ODL.shape[1], z_BPL.dtype, z_BPL.device, lanes=workspace.lanes)
+    cut = Cut.of(z_BPL.shape[-1], taps_ODL.shape[1], z_BPL.dtype, z_BPL.device)
     space = workspace(cut, len(taps_ODL) + 1)
     for part in cut.parts(slice(0, taps_ODL.shape[1])):
         mine = ChunkWeights.of(weights, part, cut.compute)
@@ -79,8 +79,7 @@ class _ChunkedCore(Function):
         z_BSDL, dz_BPL = _streams_of(z_BPL, taps_ODL), torch.empty_like(z_BPL)
         dz_BSDL = _streams_of(dz_BPL, taps_ODL)
         gradients = CoreGradients(taps_ODL, mixing)
-        lanes = ctx.workspace.lanes
-        cut = Cut.of(z_BPL.shape[-1], taps_ODL.shape[1], z_BPL.dtype, z_BPL.device, lanes=lanes)
+        cut = Cut.of(z_BPL.shape[-1], taps_ODL.shape[1], z_BPL.dtype, z_BPL.device)
         space: Workspace = ctx.workspace(cut, len(taps_ODL) + 1)
         for part in cut.parts(slice(0, taps_ODL.shape[1])):
             mine = ChunkWeights.of(mixing, part, cut.compute)

@@ -10,6 +10,7 @@ before the short filter, and what each convolution gave.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,15 +20,25 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from hyenaprof.operators.chunked import ChunkGradients, ChunkWeights, CoreGradients, Cut, Workspace, parts_of
+from hyenaprof.operators.chunked import (
+    ChunkGradients,
+    ChunkWeights,
+    CoreGradients,
+    Cut,
+    Workspace,
+    parts_of,
+    rows_apart,
+)
 from hyenaprof.operators.gated_convolution import MixingWeights
 from hyenaprof.operators.projections import LayerTensors
 
 GROUP_BYTES = {"cpu": 16 * 2**20}
 """Bytes of a group's streams for one sequence: half of a shared cache."""
 GROUP_BYTES_ELSEWHERE = 2**29
-LEAST_GROUP = 64
-"""Channels: a product of fewer rows runs below the full rate (at width 256, 58 ms in groups of 32, 45 in groups of 64)."""
+LEAST_GROUP = 192
+"""Channels, where there are as many: a product of fewer rows runs below the full rate, as all of x is read for each group
+(length 32768, two threads: at width 256 137 GFLOP/s in groups of 64 and 164 in groups of 128; at 768 145, 169, 182 of 192).
+"""
 
 TapsOf = Callable[[slice], Tensor]
 """Gives the taps [O, C, L] of some channels."""
@@ -96,13 +107,37 @@ class _Saved:
     streams: list[Tensor] = field(default_factory=list)
 
 
+class _Reused:
+    """Rows [L] that are made once and used again: memory that has just been written is faster than any new one.
+
+    Args:
+        x_BLD: Whose length, dtype and device they have.
+    """
+
+    def __init__(self, x_BLD: Tensor) -> None:
+        self._x_BLD = x_BLD
+        self._rows_RL: Tensor | None = None
+
+    def take(self, *sizes: int) -> Tensor:
+        """Rows of any content, [*sizes, L]; what was taken before is written over."""
+        count = math.prod(sizes)
+        if self._rows_RL is None or len(self._rows_RL) < count:
+            self.drop()
+            self._rows_RL = _rows_like(self._x_BLD, count)
+        return self._rows_RL[:count].view(*sizes, -1)
+
+    def drop(self) -> None:
+        """Leaves what was taken to its holders."""
+        self._rows_RL = None
+
+
 class _ChunkedLayer(Function):
     @staticmethod
     def forward(ctx: Any, workspace: type[Workspace], *tensors: Tensor) -> Tensor:  # noqa: ANN401 -- autograd's context is untyped
         ctx.workspace = workspace
         given, weights, taps_ODL = LayerTensors(*tensors[:5]), MixingWeights(*tensors[5:8]), tensors[8]
-        batch, length, width = given.x_BLD.shape
-        saved = _Saved(given.x_BLD.new_empty(len(taps_ODL), batch, width, length))
+        batch, _, width = given.x_BLD.shape
+        saved = _Saved(_rows_like(given.x_BLD, len(taps_ODL), batch, width))
         out_BLD = _Pass(given, weights, workspace).forward(lambda group: taps_ODL[:, group], saved)
         ctx.save_for_backward(*tensors, saved.kept_OBDL, *saved.streams)
         return out_BLD
@@ -123,8 +158,9 @@ class _Pass:
         self.given, self.weights = given, weights
         self.batch, self.length, self.width = x_BLD.shape
         self.order = len(weights.skip_OD) + 1
-        self.cut = Cut.of(self.length, self.width, x_BLD.dtype, x_BLD.device, lanes=workspace.lanes)
+        self.cut = Cut.of(self.length, self.width, x_BLD.dtype, x_BLD.device)
         self.space = workspace(self.cut, self.order)
+        self.streams = _Reused(x_BLD)
 
     def groups(self) -> Iterator[slice]:
         """The groups; the same in forward and in backward."""
@@ -146,9 +182,10 @@ class _Pass:
 
     def forward(self, taps_of: TapsOf | None, saved: _Saved | None, spectra: Spectra | None = None) -> Tensor:
         """Runs group by group, then projects; spectra that are given take the place of taps."""
-        y_BDL = self.given.x_BLD.new_empty(self.batch, self.width, self.length)
+        y_BDL = _rows_like(self.given.x_BLD, self.batch, self.width)
         for group in self.groups():
             self._group(group, taps_of(group) if taps_of else None, y_BDL, saved, spectra)
+        self.streams.drop()
         out_BLD = self.given.x_BLD.new_empty(self.batch, self.length, self.width)
         for y_DL, out_LD in zip(y_BDL, out_BLD, strict=True):
             torch.addmm(self.given.out_bias_D, y_DL.T, self.given.out_weight_DD.T, out=out_LD)
@@ -160,9 +197,11 @@ class _Pass:
         rows_RD, bias_R1 = self.rows(self.given.in_weight_PD, group), self.rows(self.given.in_bias_P, group)[:, None]
         filters: Spectra = {} if spectra is None else spectra
         for b, x_LD in enumerate(self.given.x_BLD):
-            z_SGL = torch.addmm(bias_R1, rows_RD, x_LD.T).view(self.order + 1, -1, self.length)
+            z_SGL = self.streams.take(self.order + 1, group.stop - group.start)
+            torch.addmm(bias_R1, rows_RD, x_LD.T, out=z_SGL.flatten(0, 1))
             if saved is not None:
                 saved.streams.append(z_SGL)
+                self.streams.drop()
             for part in self.cut.parts(group):
                 inner, mine = _within(part, group), self.chunk_weights(part)
                 if b == 0 and taps_OGL is not None:
@@ -171,7 +210,6 @@ class _Pass:
                 self.space.mix(z_SGL[:, inner], filters[part.start], mine, y_CL=y_BDL[b, part], kept_OCL=kept_OCL)
                 if b == self.batch - 1 and spectra is None:
                     del filters[part.start]
-            del z_SGL  # before the next sequence's is made
 
 
 class _Adjoint:
@@ -180,6 +218,7 @@ class _Adjoint:
     def __init__(self, forward: _Pass, taps_ODL: Tensor) -> None:
         self.forward, self.taps_ODL = forward, taps_ODL
         self.inside = CoreGradients(taps_ODL, forward.weights)
+        self.dy, self.y, self.dz = (_Reused(forward.given.x_BLD) for _ in range(3))
         self.outside = LayerTensors(*(torch.empty_like(tensor) for tensor in forward.given))
         for total in (self.outside.in_weight_PD, self.outside.in_bias_P, self.outside.out_weight_DD):
             total.zero_()
@@ -188,17 +227,17 @@ class _Adjoint:
         """Gives the gradients of everything that `_ChunkedLayer` takes."""
         batch = self.forward.batch
         for index, group in enumerate(self.forward.groups()):
-            self._group(group, saved.streams[index * batch :], saved.kept_OBDL, dout_BLD)
+            self._group(group, saved.streams[index * batch : (index + 1) * batch], saved.kept_OBDL, dout_BLD)
         torch.sum(dout_BLD, (0, 1), out=self.outside.out_bias_D)
         inside = self.inside
         return (*self.outside, inside.dshort_PT, inside.dbias_P, inside.dskip_OD, inside.dtaps_ODL)
 
     def _group(self, group: slice, streams: list[Tensor], kept_OBDL: Tensor, dout_BLD: Tensor) -> None:
         forward, chunks = self.forward, dict[int, ChunkGradients]()
-        for b, dout_LD in enumerate(dout_BLD):
-            z_SGL = streams[b]
-            dy_GL = forward.given.out_weight_DD[:, group].T @ dout_LD.T
-            y_GL, dz_SGL = torch.empty_like(dy_GL), torch.empty_like(z_SGL)
+        width = group.stop - group.start
+        dy_GL, y_GL, dz_SGL = self.dy.take(width), self.y.take(width), self.dz.take(forward.order + 1, width)
+        for b, (z_SGL, dout_LD) in enumerate(zip(streams, dout_BLD, strict=True)):
+            torch.mm(forward.given.out_weight_DD[:, group].T, dout_LD.T, out=dy_GL)
             for part in forward.cut.parts(group):
                 inner = _within(part, group)
                 if b == 0:
@@ -209,7 +248,6 @@ class _Adjoint:
                 if b == forward.batch - 1:
                     self.inside.put(part, chunks.pop(part.start))
             self._project(b, group, dz_SGL, y_GL, dout_LD)
-            del z_SGL, dy_GL, y_GL, dz_SGL  # before the next sequence's are made
 
     def _chunk(self, part: slice) -> ChunkGradients:
         space, mine = self.forward.space, self.forward.chunk_weights(part)
@@ -224,6 +262,10 @@ class _Adjoint:
         outside.in_weight_PD.view(streams, forward.width, -1)[:, group] += dweight_RD.view(streams, -1, forward.width)
         outside.in_bias_P.view(streams, forward.width)[:, group] += dz_SGL.sum(-1)
         outside.out_weight_DD[:, group] += dout_LD.T @ y_GL.T
+
+
+def _rows_like(x_BLD: Tensor, *sizes: int) -> Tensor:
+    return rows_apart(*sizes, x_BLD.shape[1], dtype=x_BLD.dtype, device=x_BLD.device)
 
 
 def _within(part: slice, group: slice) -> slice:

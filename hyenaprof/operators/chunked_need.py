@@ -70,8 +70,7 @@ def _buffers(size: LayerSize, scope: Scope, *, learns: bool, native: bool) -> fl
 
 def _cut(size: LayerSize, *, native: bool) -> Cut:
     dtype = torch.float64 if size.itemsize_bytes == 8 else torch.float32
-    lanes = LANES if native else 1
-    cut = Cut.of(size.shape.length, size.shape.width, dtype, torch.device("cpu"), lanes=lanes)
+    cut = Cut.of(size.shape.length, size.shape.width, dtype, torch.device("cpu"))
     if not native:
         return cut
     channels = -(-cut.channels // LANES) * LANES  # its spectra hold as many numbers as two of these points a channel

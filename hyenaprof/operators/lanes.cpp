@@ -93,6 +93,25 @@ void inverse(Complex* s, Index points, const float* twiddles) {
     for (Index start = 0; start < points; start += sizes[count]) gather(s + start, sizes[count], tables[count]);
 }
 
+void multiply(Complex* s, const Complex* h, Index points) {
+  for (Index k = 0; k < points; ++k)
+    s[k] = Complex{s[k].re * h[k].re - s[k].im * h[k].im, s[k].im * h[k].re + s[k].re * h[k].im};
+}
+
+// inverse(forward(s) h): what has been scattered into a cache is transformed, multiplied and gathered before it leaves.
+void convolve(Complex* s, const Complex* h, Index points, const float* twiddles) {
+  if (points > kInCache) {
+    const Index q = points / 4;
+    scatter(s, points, twiddles);
+    for (Index k = 0; k < 4; ++k) convolve(s + k * q, h + k * q, q, next(twiddles, points));
+    gather(s, points, twiddles);
+    return;
+  }
+  forward(s, points, twiddles);
+  multiply(s, h, points);
+  inverse(s, points, twiddles);
+}
+
 // Eight vectors of eight lanes, the other way about.
 inline void transpose(Lanes* v) {
   for (Index i = 0; i < 8; i += 2) {
@@ -114,34 +133,60 @@ inline void transpose(Lanes* v) {
 
 Index blocks(Index rows) { return (rows + kLanes - 1) / kLanes; }
 
+// Rows [length], turned by the twist, into the lanes; lanes past the last row repeat it.
+void load(Index block, Index rows, Index length, Index points, const float* signal, Index ld, const float* twist,
+          Complex* s) {
+  const float* row[kLanes];
+  for (Index lane = 0; lane < kLanes; ++lane) {
+    const Index wanted = block * kLanes + lane;
+    row[lane] = signal + (wanted < rows ? wanted : rows - 1) * ld;
+  }
+  const Index whole = length - length % kLanes;
+  for (Index t = 0; t < whole; t += kLanes) {
+    Lanes u[kLanes];
+    for (Index lane = 0; lane < kLanes; ++lane) std::memcpy(&u[lane], row[lane] + t, sizeof(Lanes));
+    transpose(u);
+    for (Index k = 0; k < kLanes; ++k) s[t + k] = Complex{u[k] * twist[2 * (t + k)], u[k] * twist[2 * (t + k) + 1]};
+  }
+  for (Index t = whole; t < length; ++t) {
+    Lanes u;
+    for (Index lane = 0; lane < kLanes; ++lane) u[lane] = row[lane][t];
+    s[t] = Complex{u * twist[2 * t], u * twist[2 * t + 1]};
+  }
+  for (Index t = length; t < points; ++t) s[t] = Complex{Lanes{}, Lanes{}};
+}
+
+// The other way.
+void store(Index block, Index rows, Index length, Index points, const Complex* s, const float* twist, float* signal,
+           Index ld) {
+  const float scale = 1.0f / static_cast<float>(points);
+  const Index here = rows - block * kLanes < kLanes ? rows - block * kLanes : kLanes;
+  float* out = signal + block * kLanes * ld;
+  const Index whole = length - length % kLanes;
+  for (Index t = 0; t < whole; t += kLanes) {
+    Lanes y[kLanes];
+    for (Index k = 0; k < kLanes; ++k)
+      y[k] = s[t + k].re * (twist[2 * (t + k)] * scale) + s[t + k].im * (twist[2 * (t + k) + 1] * scale);
+    transpose(y);
+    for (Index lane = 0; lane < here; ++lane) std::memcpy(out + lane * ld + t, &y[lane], sizeof(Lanes));
+  }
+  for (Index t = whole; t < length; ++t) {
+    const Lanes y = s[t].re * (twist[2 * t] * scale) + s[t].im * (twist[2 * t + 1] * scale);
+    for (Index lane = 0; lane < here; ++lane) out[lane * ld + t] = y[lane];
+  }
+}
+
 }  // namespace
 
 extern "C" {
 
-// Turns each row [length] by the twist and transforms it; lanes past the last row repeat it.
+// The transforms of rows [length].
 void lanes_spectrum(Index rows, Index length, Index points, const float* signal, Index ld, const float* twist,
                     const float* twiddles, Complex* spectra) {
 #pragma omp parallel for schedule(static)
   for (Index block = 0; block < blocks(rows); ++block) {
     Complex* s = spectra + block * points;
-    const float* row[kLanes];
-    for (Index lane = 0; lane < kLanes; ++lane) {
-      const Index wanted = block * kLanes + lane;
-      row[lane] = signal + (wanted < rows ? wanted : rows - 1) * ld;
-    }
-    const Index whole = length - length % kLanes;
-    for (Index t = 0; t < whole; t += kLanes) {
-      Lanes u[kLanes];
-      for (Index lane = 0; lane < kLanes; ++lane) std::memcpy(&u[lane], row[lane] + t, sizeof(Lanes));
-      transpose(u);
-      for (Index k = 0; k < kLanes; ++k) s[t + k] = Complex{u[k] * twist[2 * (t + k)], u[k] * twist[2 * (t + k) + 1]};
-    }
-    for (Index t = whole; t < length; ++t) {
-      Lanes u;
-      for (Index lane = 0; lane < kLanes; ++lane) u[lane] = row[lane][t];
-      s[t] = Complex{u * twist[2 * t], u * twist[2 * t + 1]};
-    }
-    for (Index t = length; t < points; ++t) s[t] = Complex{Lanes{}, Lanes{}};
+    load(block, rows, length, points, signal, ld, twist, s);
     forward(s, points, twiddles);
   }
 }
@@ -149,33 +194,24 @@ void lanes_spectrum(Index rows, Index length, Index points, const float* signal,
 // The other way, in place, into rows [length].
 void lanes_signal(Index rows, Index length, Index points, Complex* spectra, const float* twist, const float* twiddles,
                   float* signal, Index ld) {
-  const float scale = 1.0f / static_cast<float>(points);
 #pragma omp parallel for schedule(static)
   for (Index block = 0; block < blocks(rows); ++block) {
     Complex* s = spectra + block * points;
     inverse(s, points, twiddles);
-    const Index here = rows - block * kLanes < kLanes ? rows - block * kLanes : kLanes;
-    float* out = signal + block * kLanes * ld;
-    const Index whole = length - length % kLanes;
-    for (Index t = 0; t < whole; t += kLanes) {
-      Lanes y[kLanes];
-      for (Index k = 0; k < kLanes; ++k)
-        y[k] = s[t + k].re * (twist[2 * (t + k)] * scale) + s[t + k].im * (twist[2 * (t + k) + 1] * scale);
-      transpose(y);
-      for (Index lane = 0; lane < here; ++lane) std::memcpy(out + lane * ld + t, &y[lane], sizeof(Lanes));
-    }
-    for (Index t = whole; t < length; ++t) {
-      const Lanes y = s[t].re * (twist[2 * t] * scale) + s[t].im * (twist[2 * t + 1] * scale);
-      for (Index lane = 0; lane < here; ++lane) out[lane * ld + t] = y[lane];
-    }
+    store(block, rows, length, points, s, twist, signal, ld);
   }
 }
 
-// g = g h
-void lanes_multiply(Index points, Complex* g, const Complex* h) {
+// Rows [length], each with the filter whose transform is given, into rows [length]; `spectra` is scratch.
+void lanes_convolve(Index rows, Index length, Index points, const float* signal, Index lds, const float* twist,
+                    const float* twiddles, const Complex* filters, Complex* spectra, float* out, Index ldo) {
 #pragma omp parallel for schedule(static)
-  for (Index k = 0; k < points; ++k)
-    g[k] = Complex{g[k].re * h[k].re - g[k].im * h[k].im, g[k].im * h[k].re + g[k].re * h[k].im};
+  for (Index block = 0; block < blocks(rows); ++block) {
+    Complex* s = spectra + block * points;
+    load(block, rows, length, points, signal, lds, twist, s);
+    convolve(s, filters + block * points, points, twiddles);
+    store(block, rows, length, points, s, twist, out, ldo);
+  }
 }
 
 // dh += g conj(u), g = g conj(h)

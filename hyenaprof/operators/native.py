@@ -14,7 +14,6 @@ import tempfile
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -99,8 +98,6 @@ class NativeWorkspace(Workspace):
     A spectrum is [channels / 8, M, 2, 8], real and imaginary parts of eight channels side by side.
     """
 
-    lanes: ClassVar[int] = LANES
-
     def __init__(self, cut: Cut, order: int) -> None:
         super().__init__(replace(cut, points=cut.length), order)  # transforms in lanes need no padding
         self._code = native_code()
@@ -120,11 +117,13 @@ class NativeWorkspace(Workspace):
         self._code.lanes_spectrum(*self.size(channels), points, *rows, *self._turning, address)
         return spectrum
 
-    def multiply(self, spectrum: Tensor, factor: Tensor) -> Tensor:
-        """The product of two spectra, in place of the first."""
-        addresses = (ctypes.c_void_p(each.data_ptr()) for each in (spectrum, factor))
-        self._code.lanes_multiply(ctypes.c_int64(spectrum.numel() // (2 * LANES)), *addresses)
-        return spectrum
+    def convolved(self, filter_CF: Tensor, channels: int) -> Tensor:
+        """What was written, convolved with a filter whose transform is given: [C, L]."""
+        out_CL, scratch = self.cut.empty(channels, self.cut.length), torch.empty_like(filter_CF)
+        spectra = (ctypes.c_void_p(each.data_ptr()) for each in (filter_CF, scratch))
+        points, rows = ctypes.c_int64(self._points), _rows(self.head(channels))
+        self._code.lanes_convolve(*self.size(channels), points, *rows, *self._turning, *spectra, *_rows(out_CL))
+        return out_CL
 
     def signal(self, spectrum: Tensor, channels: int) -> Tensor:
         """The inverse transform, [C, L]; the spectrum is written over."""
@@ -144,7 +143,7 @@ class NativeWorkspace(Workspace):
         channels, last = z_SCL.shape[1], len(filters) - 1
         self.gate_streams(z_SCL, weights)
         for o, filter_CF in enumerate(filters):
-            v_CL = self.signal(self.multiply(self.spectrum(channels), filter_CF), channels)
+            v_CL = self.convolved(filter_CF, channels)
             gated_CL = y_CL if o == last else self.head(channels)
             kept_CL = None if kept_OCL is None else kept_OCL[o]
             self.gate_signal(z_SCL, weights, self.order - 2 - o, v_CL, out_CL=gated_CL, kept_CL=kept_CL)

@@ -5,7 +5,7 @@ from hyenaprof.errors import Unsupported
 from hyenaprof.model import DType, Phase, Point, Scope, Shape
 from hyenaprof.operators import chunked, chunked_layer
 from hyenaprof.operators.base import fields_of, load
-from hyenaprof.operators.chunked import Cut, parts_of
+from hyenaprof.operators.chunked import Cut, parts_of, rows_apart
 from hyenaprof.operators.windowed_taps import Window
 from hyenaprof.worker.verify import verify
 
@@ -16,6 +16,7 @@ CPU = torch.device("cpu")
 def small_cuts(monkeypatch):
     """Chunks of a few channels and groups of a few chunks, so that small problems have several of each."""
     monkeypatch.setattr(chunked, "CHUNK_BYTES_A_THREAD", 2048)
+    monkeypatch.setattr(chunked, "CHANNELS_ABREAST", 1)
     monkeypatch.setattr(chunked_layer, "GROUP_BYTES", {"cpu": 4096})
     monkeypatch.setattr(chunked_layer, "LEAST_GROUP", 7)
 
@@ -56,6 +57,20 @@ def test_the_layers_gradients_are_those_of_finite_differences(order):
     options = {"order": order, "embedding": 3, "filter_width": 3, "frequency": 1.0}
     inputs, launch = prepared("chunked", Scope.LAYER, DType.FLOAT64, 2, 5, 9, **options)
     assert torch.autograd.gradcheck(launch, tuple(inputs))
+
+
+@pytest.mark.usefixtures("small_cuts")
+def test_a_length_of_whole_pages_gives_what_the_plain_layer_gives():
+    """Of 512 float64 numbers a row: rows are moved apart."""
+    inputs, ours = prepared("chunked", Scope.LAYER, DType.FLOAT64, 2, 512, 9, frequency=1.0)
+    _, plain = prepared("fft", Scope.LAYER, DType.FLOAT64, 2, 512, 9, frequency=1.0)
+    mine, expected = ours(*inputs), plain(*inputs)
+    dy = torch.randn(mine.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    pairs = zip(*(torch.autograd.grad(output, list(inputs), dy) for output in (mine, expected)), strict=True)
+    for got, wanted in ((mine, expected), *pairs):
+        assert (got - wanted).abs().max() <= 1e-11 * wanted.abs().max()
+    with torch.no_grad():
+        assert torch.allclose(ours(*inputs), expected, rtol=0, atol=1e-11)
 
 
 def prepared(implementation, scope, dtype, batch, length, width, **options):  # noqa: PLR0917 -- a shape and what to do
@@ -138,11 +153,19 @@ def test_parts_cover_all_channels_once_in_about_equal_shares(width, most):
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_a_chunk_has_a_channel_a_thread_however_long(monkeypatch):
+def test_a_chunk_has_eight_channels_a_thread_however_long(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     cut = Cut.of(2**20, 768, torch.float32, CPU)
-    assert cut.channels == 3
+    assert cut.channels == 24
     assert cut.points == 2**21
+
+
+@pytest.mark.parametrize(("length", "dtype"), [(1024, torch.float32), (1023, torch.float32), (512, torch.float64)])
+def test_rows_are_never_whole_pages_apart(length, dtype):
+    rows = rows_apart(2, 3, length, dtype=dtype, device=CPU)
+    assert rows.shape == (2, 3, length)
+    assert rows.stride(1) * dtype.itemsize % 4096 != 0
+    assert rows.stride(1) - length < 32
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 15, 16, 17, 1000])
