@@ -66,6 +66,14 @@ def test_it_is_compiled_when_built_and_not_in_the_first_call():
     assert counters["stats"]["unique_graphs"] == 0
 
 
+def test_the_gradients_of_the_stages_as_written_are_those_of_finite_differences():
+    """Below 16 positions nothing is compiled; what is gives its buffers away and cannot be asked twice for a gradient."""
+    operator, shape = load("hyena", {"order": 3}), Shape(batch=1, length=5, width=2, heads=1)
+    inputs = operator.inputs(shape, Scope.CORE, dtype=DType.FLOAT64, device=CPU, seed=0)
+    launch = operator.build("compiled", shape, Scope.CORE, dtype=DType.FLOAT64, device=CPU)
+    assert torch.autograd.gradcheck(launch, tuple(inputs))
+
+
 @pytest.mark.parametrize("order", [2, 3, 4])
 @pytest.mark.parametrize("taps", [1, 2, 3, 5])
 def test_the_stages_as_written_are_the_plain_core(order, taps):
