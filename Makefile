@@ -26,7 +26,7 @@ test: $(VENV)/.tools
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-test-extra: $(VENV)/.axe
+test-extra: $(VENV)/.axe $(VENV)/.compared
 	sh scripts/extra-tools
 	HYENAPROF_REQUIRE_TOOLS=1 $(BIN)/pytest -m "browser or extra"
 
@@ -56,4 +56,10 @@ $(VENV)/.tools: pyproject.toml constraints.txt | $(VENV)/.package
 # The accessibility checker axe-core, a script inside this wheel; the browser driver that the wheel asks for is unused.
 $(VENV)/.axe: | $(VENV)/.tools
 	@$(PIP) install --no-deps axe-playwright-python==0.1.8
+	@touch $@
+
+# flash-linear-attention's code that is plain PyTorch, for the tests to compare with. In a folder of its own: on the
+# environment's path `hyena:fla` would be there for every other test.
+$(VENV)/.compared: | $(VENV)/.tools
+	@$(PIP) install --no-deps --target $(VENV)/compared fla-core==0.6.0 einops==0.8.2
 	@touch $@

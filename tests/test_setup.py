@@ -75,7 +75,7 @@ def test_make_sweep_runs_the_default_question_or_the_arguments_given(tmp_path):
 
 def test_an_environment_that_is_there_is_not_installed_again(tmp_path):
     (tmp_path / "venv").mkdir()
-    for stamp in (".made", ".package", ".tools", ".axe"):
+    for stamp in (".made", ".package", ".tools", ".axe", ".compared"):
         (tmp_path / "venv" / stamp).touch()
     for target in ("sweep", "test", "test-extra"):
         commands = run("make", "-n", target, f"VENV={tmp_path}/venv").stdout
