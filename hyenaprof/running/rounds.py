@@ -231,7 +231,8 @@ def over_budget_reason(need_s: float, left_s: float) -> str:
         left_s: Seconds that were left at the end.
     """
     left = format_duration(max(0.0, left_s))
-    return f"its first visit is predicted to take about {format_duration(need_s)}, with {left} of the budget left"
+    said = f"its first visit is predicted to take about {format_duration(need_s)}, with {left} of the budget left"
+    return said if need_s > left_s else f"{said}, which would not hold the rounds that belong to it"
 
 
 def end_reason(left_s: float, *, cut: bool) -> str:

@@ -248,3 +248,6 @@ def test_the_reason_of_a_point_left_out_names_what_was_compared():
     said = "its first visit is predicted to take about 2 m 10 s, with 1 m 01 s of the budget left"
     assert rounds.over_budget_reason(130.0, 61.0) == said
     assert rounds.over_budget_reason(2.0, -4.0).endswith("with 0.0 s of the budget left")
+    assert rounds.over_budget_reason(2.0, 3.0).endswith(
+        "of the budget left, which would not hold the rounds that belong to it"
+    )
