@@ -234,10 +234,12 @@ def _ratio(check: AtLength, found: Crossover) -> _Finding:
     reach = here.high if here.high is not None else here.ratio
     interval = "" if here.low is None or here.high is None else f" [{here.low:.3g}, {here.high:.3g}]"
     how = "measured there" if here.length == check.length and here.rounds else "interpolated between measured lengths"
+    least = check.value * (1 - check.tolerance)
+    by_interval = "; its interval alone reaches that" if here.ratio < least <= reach else ""
     return _decided(
-        reach >= check.value * (1 - check.tolerance),
+        reach >= least,
         f"{format_ratio(here.ratio)}{interval}",
-        f"{how}; {format_percent(check.tolerance)} less still counts",
+        f"{how}; {format_percent(check.tolerance)} less still counts{by_interval}",
     )
 
 
@@ -259,9 +261,10 @@ def _crossover(check: CrossoverIn, found: Crossover) -> _Finding:
     rising = [flip for flip in found.flips if flip.leader_after == found.challenger.label]
     match found.state:
         case CrossoverState.RESOLVED | CrossoverState.SEVERAL if rising:
-            inside = [flip for flip in rising if _overlaps(flip, low, high)]
-            said = _flip_text((inside or rising)[0])
-            return _decided(bool(inside), said, f"{'within' if inside else 'outside'} {low:.0f} to {high:.0f}")
+            places = {flip: _place(flip, low, high) for flip in rising}
+            best = min(rising, key=lambda flip: PLACES.index(places[flip]))
+            reached = places[best] != PLACES[-1]
+            return _decided(reached, _flip_text(best), f"{places[best]} {low:.0f} to {high:.0f}")
         case CrossoverState.NONE_IN_RANGE | CrossoverState.CENSORED if found.range:
             return _no_crossover(found, found.range, low, high)
         case CrossoverState.EQUAL if found.range:
@@ -273,10 +276,15 @@ def _crossover(check: CrossoverIn, found: Crossover) -> _Finding:
             return _incomparable("noise hides where the lead changes")
 
 
-def _overlaps(flip: Flip, low: float, high: float) -> bool:
-    first = flip.length if flip.low is None else flip.low
-    last = flip.length if flip.high is None else flip.high
-    return first <= high and last >= low
+PLACES = ("within", "outside, but its interval reaches into", "outside")
+
+
+def _place(flip: Flip, low: float, high: float) -> str:
+    """Where a crossover lies against a range; an interval that only touches the range's end reaches nothing of it."""
+    if low <= flip.length <= high:
+        return PLACES[0]
+    reaches = flip.low is not None and flip.high is not None and flip.low < high and flip.high > low
+    return PLACES[1] if reaches else PLACES[2]
 
 
 def _flip_text(flip: Flip) -> str:

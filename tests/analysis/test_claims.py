@@ -8,6 +8,7 @@ from simulator import record_of
 
 from hyenaprof.analysis.claim_checks import CURVE_CONDITIONS, Known, judge_claims
 from hyenaprof.analysis.claims import ClaimsFile, Verdict, load_claims
+from hyenaprof.analysis.crossover import find_all
 from hyenaprof.errors import ScenarioError
 from hyenaprof.model import MemoryLine, Phase
 from hyenaprof.resources import claims_files, scenario_files
@@ -30,13 +31,13 @@ def figure():
     ]
 
 
-def measured(operator, law, lengths=(1024, 2048, 4096, 8192), **point):
-    """Three rounds that scatter by one per cent about a law."""
+def measured(operator, law, lengths=(1024, 2048, 4096, 8192), scatter=0.005, **point):
+    """Three rounds that scatter by one per cent, or twice as much as is said, about a law."""
     records = []
     for length in lengths:
         key = make_point(operator, length, **point)
         sign = 1 if operator == "hyena" else -1
-        visits = [make_visit(key, [law(length) * (1 + sign * 0.005 * (n - 1))] * 3, round=n) for n in range(3)]
+        visits = [make_visit(key, [law(length) * (1 + sign * scatter * (n - 1))] * 3, round=n) for n in range(3)]
         records.append(replace(record_of(key, visits), cost=make_cost(key)))
     return records
 
@@ -184,6 +185,26 @@ def test_a_crossover_in_its_range_is_reproduced_and_elsewhere_not():
     assert judged(crossover(2048, 4096), records)[0].verdict is Verdict.REPRODUCED
     (outside,) = judged(crossover(6000, 8000, tolerance=0.1), records)
     assert (outside.verdict, outside.reason) == (Verdict.NOT_REPRODUCED, "outside 5400 to 8800")
+
+
+def test_an_estimate_outside_a_range_that_its_interval_reaches_into_is_said_to_be_outside():
+    records = [
+        *measured("hyena", linear, scatter=0.1),
+        *measured("flash", lambda n: linear(n) * n / 3000, scatter=0.1),
+    ]
+    (found,) = judged(crossover(3300, 4096), records)
+    assert found.verdict is Verdict.REPRODUCED
+    assert found.reason == "outside, but its interval reaches into 3300 to 4096"
+    (half,) = judged(ratio(1.6), records)
+    assert half.verdict is Verdict.REPRODUCED
+    assert half.reason == "measured there; 10 % less still counts; its interval alone reaches that"
+
+
+def test_an_interval_that_only_touches_the_end_of_a_range_does_not_reproduce_it():
+    records = measured("hyena", linear) + measured("flash", lambda n: linear(n) * n / 3000)
+    low = find_all(records)[0].flips[0].low
+    (found,) = judged(crossover(1024, low), records)
+    assert (found.verdict, found.reason) == (Verdict.NOT_REPRODUCED, f"outside 1024 to {low:.0f}")
 
 
 def test_a_crossover_past_what_was_measured_is_not_comparable_but_one_passed_by_is_denied():
