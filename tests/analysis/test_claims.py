@@ -8,7 +8,6 @@ from simulator import record_of
 
 from hyenaprof.analysis.claim_checks import CURVE_CONDITIONS, Known, judge_claims
 from hyenaprof.analysis.claims import ClaimsFile, Verdict, load_claims
-from hyenaprof.analysis.crossover import find_all
 from hyenaprof.errors import ScenarioError
 from hyenaprof.model import MemoryLine, Phase
 from hyenaprof.resources import claims_files, scenario_files
@@ -201,10 +200,14 @@ def test_an_estimate_outside_a_range_that_its_interval_reaches_into_is_said_to_b
 
 
 def test_an_interval_that_only_touches_the_end_of_a_range_does_not_reproduce_it():
-    records = measured("hyena", linear) + measured("flash", lambda n: linear(n) * n / 3000)
-    low = find_all(records)[0].flips[0].low
-    (found,) = judged(crossover(1024, low), records)
-    assert (found.verdict, found.reason) == (Verdict.NOT_REPRODUCED, f"outside 1024 to {low:.0f}")
+    lengths = (1024, 2048)
+    records = [
+        *measured("hyena", linear, lengths, scatter=0.04),
+        *measured("flash", lambda n: linear(n) * n / 1400, lengths, scatter=0.04),
+    ]
+    (found,) = judged(crossover(2048, 4096), records)
+    assert found.measured.endswith(", 2048]"), "as wide as what was measured"
+    assert (found.verdict, found.reason) == (Verdict.NOT_REPRODUCED, "outside 2048 to 4096")
 
 
 def test_a_crossover_past_what_was_measured_is_not_comparable_but_one_passed_by_is_denied():
