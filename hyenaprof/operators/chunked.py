@@ -39,7 +39,7 @@ class Cut:
 
     Attributes:
         length: L.
-        points: Of a transform: smooth, even and at least 2L - 1.
+        points: Of a transform: smooth, even and at least L + K - 1 for filters of K taps.
         channels: At most so many in a chunk.
         compute: Dtype inside a chunk.
         device: Where.
@@ -52,9 +52,9 @@ class Cut:
     device: torch.device
 
     @classmethod
-    def of(cls, length: int, width: int, dtype: torch.dtype, device: torch.device) -> Cut:
-        """Cuts for a length, a width, a dtype and a device."""
-        points = smooth_length(2 * length - 1)
+    def of(cls, length: int, width: int, dtype: torch.dtype, device: torch.device, *, taps: int | None = None) -> Cut:
+        """Cuts for a length, a width, a dtype and a device, and filters of `taps`, or of L where it is not given."""
+        points = smooth_length(length + (taps or length) - 1)
         compute = torch.promote_types(dtype, torch.float32)
         least, room = 1, CHUNK_BYTES_ELSEWHERE
         if device.type == "cpu":
@@ -119,24 +119,15 @@ class ChunkWeights(NamedTuple):
         return range(1, min(self.short_SCT.shape[2], length))
 
 
-class Workspace:
-    """Buffers that every chunk uses again; the tail of the padded one stays zero.
+class Transforms:
+    """The buffer that a chunk's signals are padded in, and the transforms of it; its tail stays zero.
 
-    What a spectrum is laid out as is the workspace's own business.
+    What a spectrum is laid out as is its own business.
     """
 
-    def __init__(self, cut: Cut, order: int) -> None:
+    def __init__(self, cut: Cut) -> None:
         self.cut = cut
-        self.order = order
         self._padded_CN = cut.empty(cut.channels, cut.points).zero_()
-        self._streams_SCL = cut.empty(order + 1, cut.channels, cut.length)
-        self._dstreams_SCL: Tensor | None = None
-
-    def gradients(self, channels: int) -> Tensor:
-        """A buffer for the streams' gradients, [S, C, L]; there once a backward pass asks for it."""
-        if self._dstreams_SCL is None:
-            self._dstreams_SCL = torch.empty_like(self._streams_SCL)
-        return self._dstreams_SCL[:, :channels]
 
     def head(self, channels: int) -> Tensor:
         """Where a signal [C, L] is written to be padded."""
@@ -155,16 +146,33 @@ class Workspace:
         """The first L values of the inverse transform, [C, L]; the spectrum may be written over."""
         return self.cut.signal(spectrum)
 
-    def filters(self, taps_OCL: Tensor, skip_OC: Tensor) -> list[Tensor]:
+    def filters(self, taps_OCK: Tensor, skip_OC: Tensor) -> list[Tensor]:
         """The filters' spectra [C, F], skips added to tap 0."""
-        channels = taps_OCL.shape[1]
+        channels = taps_OCK.shape[1]
         spectra = []
-        for taps_CL, skip_C in zip(taps_OCL, skip_OC, strict=True):
+        for taps_CK, skip_C in zip(taps_OCK, skip_OC, strict=True):
             head_CL = self.head(channels)
-            head_CL.copy_(taps_CL)
+            head_CL[:, : taps_CK.shape[1]] = taps_CK
+            head_CL[:, taps_CK.shape[1] :] = 0
             head_CL[:, 0] += skip_C
             spectra.append(self.spectrum(channels))
         return spectra
+
+
+class Workspace(Transforms):
+    """Buffers that every chunk of a gated core uses again."""
+
+    def __init__(self, cut: Cut, order: int) -> None:
+        super().__init__(cut)
+        self.order = order
+        self._streams_SCL = cut.empty(order + 1, cut.channels, cut.length)
+        self._dstreams_SCL: Tensor | None = None
+
+    def gradients(self, channels: int) -> Tensor:
+        """A buffer for the streams' gradients, [S, C, L]; there once a backward pass asks for it."""
+        if self._dstreams_SCL is None:
+            self._dstreams_SCL = torch.empty_like(self._streams_SCL)
+        return self._dstreams_SCL[:, :channels]
 
     def streams(self, z_SCL: Tensor, weights: ChunkWeights) -> Tensor:
         """The gates and v: z through the short filter, [S, C, L]."""
@@ -253,10 +261,10 @@ class CoreGradients:
 
     def put(self, part: slice, chunk: ChunkGradients) -> None:
         """Takes over one chunk's sums; the gradient of a skip is that of tap 0."""
-        orders, width, _ = self.dtaps_ODL.shape
+        orders, width, taps = self.dtaps_ODL.shape
         for o, dfilter_CF in enumerate(chunk.dfilters):
             dtaps_CL = chunk.space.signal(dfilter_CF, part.stop - part.start)
-            self.dtaps_ODL[o, part] = dtaps_CL
+            self.dtaps_ODL[o, part] = dtaps_CL[:, :taps]
             self.dskip_OD[o, part] = dtaps_CL[:, 0]
         self.dbias_P.view(orders + 2, width)[:, part] = chunk.dbias_SC
         self.dshort_PT.view(orders + 2, width, -1)[:, part] = chunk.dshort_SCT

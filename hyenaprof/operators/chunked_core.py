@@ -30,8 +30,13 @@ def chunked_core(
     return _forward(workspace, z_BPL, taps_ODL, weights, kept_OBDL=None)
 
 
-def _streams_of(z_BPL: Tensor, taps_ODL: Tensor) -> Tensor:
-    return z_BPL.view(len(z_BPL), len(taps_ODL) + 2, *taps_ODL.shape[1:])
+def _streams_of(z_BPL: Tensor, taps_ODK: Tensor) -> Tensor:
+    return z_BPL.view(len(z_BPL), len(taps_ODK) + 2, taps_ODK.shape[1], z_BPL.shape[-1])
+
+
+def _cut(z_BPL: Tensor, taps_ODK: Tensor) -> Cut:
+    _, width, taps = taps_ODK.shape
+    return Cut.of(z_BPL.shape[-1], width, z_BPL.dtype, z_BPL.device, taps=taps)
 
 
 def _forward(
@@ -44,7 +49,7 @@ def _forward(
 ) -> Tensor:
     z_BSDL = _streams_of(z_BPL, taps_ODL)
     y_BDL = torch.empty_like(z_BSDL[:, 0], memory_format=torch.contiguous_format)
-    cut = Cut.of(z_BPL.shape[-1], taps_ODL.shape[1], z_BPL.dtype, z_BPL.device)
+    cut = _cut(z_BPL, taps_ODL)
     space = workspace(cut, len(taps_ODL) + 1)
     for part in cut.parts(slice(0, taps_ODL.shape[1])):
         mine = ChunkWeights.of(weights, part, cut.compute)
@@ -67,7 +72,7 @@ class _ChunkedCore(Function):
         *weights: Tensor,
     ) -> Tensor:
         ctx.workspace = workspace
-        kept_OBDL = z_BPL.new_empty(len(taps_ODL), len(z_BPL), *taps_ODL.shape[1:])
+        kept_OBDL = z_BPL.new_empty(len(taps_ODL), len(z_BPL), taps_ODL.shape[1], z_BPL.shape[-1])
         ctx.save_for_backward(z_BPL, taps_ODL, kept_OBDL, *weights)
         return _forward(workspace, z_BPL, taps_ODL, MixingWeights(*weights), kept_OBDL=kept_OBDL)
 
@@ -79,7 +84,7 @@ class _ChunkedCore(Function):
         z_BSDL, dz_BPL = _streams_of(z_BPL, taps_ODL), torch.empty_like(z_BPL)
         dz_BSDL = _streams_of(dz_BPL, taps_ODL)
         gradients = CoreGradients(taps_ODL, mixing)
-        cut = Cut.of(z_BPL.shape[-1], taps_ODL.shape[1], z_BPL.dtype, z_BPL.device)
+        cut = _cut(z_BPL, taps_ODL)
         space: Workspace = ctx.workspace(cut, len(taps_ODL) + 1)
         for part in cut.parts(slice(0, taps_ODL.shape[1])):
             mine = ChunkWeights.of(mixing, part, cut.compute)

@@ -62,17 +62,27 @@ def chunked_layer(
 
 
 def chunked_layer_forward(
-    given: LayerTensors, weights: MixingWeights, taps_of: TapsOf, *, workspace: type[Workspace] = Workspace
+    given: LayerTensors,
+    weights: MixingWeights,
+    taps_of: TapsOf,
+    *,
+    workspace: type[Workspace] = Workspace,
+    taps: int | None = None,
 ) -> Tensor:
-    """The layer without a record for gradients; filters are made for one group after the other."""
-    return _Pass(given, weights, workspace).forward(taps_of, None)
+    """The layer without a record for gradients; filters of `taps` are made for one group after the other."""
+    return _Pass(given, weights, workspace, taps).forward(taps_of, None)
 
 
 def filter_spectra(
-    given: LayerTensors, weights: MixingWeights, taps_of: TapsOf, *, workspace: type[Workspace] = Workspace
+    given: LayerTensors,
+    weights: MixingWeights,
+    taps_of: TapsOf,
+    *,
+    workspace: type[Workspace] = Workspace,
+    taps: int | None = None,
 ) -> Spectra:
     """The spectra of all filters, skips added: what a layer may keep that does not learn."""
-    layer = _Pass(given, weights, workspace)
+    layer = _Pass(given, weights, workspace, taps)
     return {
         part.start: layer.filters(part, group, taps_OGL)
         for group in layer.groups()
@@ -82,10 +92,15 @@ def filter_spectra(
 
 
 def chunked_layer_kept(
-    given: LayerTensors, weights: MixingWeights, spectra: Spectra, *, workspace: type[Workspace] = Workspace
+    given: LayerTensors,
+    weights: MixingWeights,
+    spectra: Spectra,
+    *,
+    workspace: type[Workspace] = Workspace,
+    taps: int | None = None,
 ) -> Tensor:
     """The layer without a record for gradients, by the spectra that `filter_spectra` gave."""
-    return _Pass(given, weights, workspace).forward(None, None, spectra)
+    return _Pass(given, weights, workspace, taps).forward(None, None, spectra)
 
 
 def group_width(length: int, width: int, order: int, *, itemsize_bytes: int, device_type: str) -> int:
@@ -138,7 +153,7 @@ class _ChunkedLayer(Function):
         given, weights, taps_ODL = LayerTensors(*tensors[:5]), MixingWeights(*tensors[5:8]), tensors[8]
         batch, _, width = given.x_BLD.shape
         saved = _Saved(_rows_like(given.x_BLD, len(taps_ODL), batch, width))
-        out_BLD = _Pass(given, weights, workspace).forward(lambda group: taps_ODL[:, group], saved)
+        out_BLD = _Pass(given, weights, workspace, taps_ODL.shape[-1]).forward(lambda group: taps_ODL[:, group], saved)
         ctx.save_for_backward(*tensors, saved.kept_OBDL, *saved.streams)
         return out_BLD
 
@@ -146,19 +161,22 @@ class _ChunkedLayer(Function):
     @once_differentiable
     def backward(ctx: Any, dout_BLD: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 -- likewise
         tensors = ctx.saved_tensors
-        forward = _Pass(LayerTensors(*tensors[:5]), MixingWeights(*tensors[5:8]), ctx.workspace)
-        return None, *_Adjoint(forward, tensors[8]).run(_Saved(tensors[9], list(tensors[10:])), dout_BLD)
+        given, weights, taps_ODL = LayerTensors(*tensors[:5]), MixingWeights(*tensors[5:8]), tensors[8]
+        forward = _Pass(given, weights, ctx.workspace, taps_ODL.shape[-1])
+        return None, *_Adjoint(forward, taps_ODL).run(_Saved(tensors[9], list(tensors[10:])), dout_BLD)
 
 
 class _Pass:
     """One call of the layer: its inputs, how it is cut, and its buffers."""
 
-    def __init__(self, given: LayerTensors, weights: MixingWeights, workspace: type[Workspace]) -> None:
+    def __init__(
+        self, given: LayerTensors, weights: MixingWeights, workspace: type[Workspace], taps: int | None
+    ) -> None:
         x_BLD = given.x_BLD
         self.given, self.weights = given, weights
         self.batch, self.length, self.width = x_BLD.shape
         self.order = len(weights.skip_OD) + 1
-        self.cut = Cut.of(self.length, self.width, x_BLD.dtype, x_BLD.device)
+        self.cut = Cut.of(self.length, self.width, x_BLD.dtype, x_BLD.device, taps=taps)
         self.space = workspace(self.cut, self.order)
         self.streams = _Reused(x_BLD)
 

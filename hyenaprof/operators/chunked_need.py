@@ -48,7 +48,7 @@ def _whole_layer(size: LayerSize, *, learns: bool, native: bool) -> float:
         spectra = (order - 1) * shape.width * (_cut(size, native=native).points + 2) * wide
         return unit + max(unit, float(group * (order + 1) * size.itemsize_bytes)) + spectra
     if not learns:
-        streams = group * ((order + 1) * size.itemsize_bytes + (order - 1) * wide)
+        streams = group * (order + 1) * size.itemsize_bytes + _group(size) * size.filter_taps * (order - 1) * wide
         return unit + max(unit, streams) + size.filter_hidden * wide
     # the output and dx, what each convolution gave and z; taps and their gradient; dy, y and dz of a group
     saved = (2 + 2 * order) * unit + 2 * size.taps_bytes + size.filter_saved * wide
@@ -70,7 +70,7 @@ def _buffers(size: LayerSize, scope: Scope, *, learns: bool, native: bool) -> fl
 
 def _cut(size: LayerSize, *, native: bool) -> Cut:
     dtype = torch.float64 if size.itemsize_bytes == 8 else torch.float32
-    cut = Cut.of(size.shape.length, size.shape.width, dtype, torch.device("cpu"))
+    cut = Cut.of(size.shape.length, size.shape.width, dtype, torch.device("cpu"), taps=size.filter_taps)
     if not native:
         return cut
     channels = -(-cut.channels // LANES) * LANES  # its spectra hold as many numbers as two of these points a channel

@@ -21,7 +21,8 @@ from torch.nn import functional
 from hyenaprof.errors import OperatorError
 from hyenaprof.model import Shape
 from hyenaprof.operators.projections import linear
-from hyenaprof.operators.windowed_taps import Window, all_windowed_taps, windowed_taps
+from hyenaprof.operators.tap_maker import NetworkTaps
+from hyenaprof.operators.windowed_taps import Window
 
 FAST_RATE = math.log(100) / 0.3
 SLOW_RATE = math.log(100) / 1.5
@@ -41,8 +42,8 @@ class FilterParameters(NamedTuple):
     """One vector that all sine layers share."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImplicitFilter:
+@dataclass(frozen=True)
+class ImplicitFilter(NetworkTaps):
     """The network's settings.
 
     Attributes:
@@ -120,60 +121,36 @@ class ImplicitFilter:
 
         def taps(*parameters: Tensor) -> Tensor:
             given = FilterParameters(*parameters)
-            taps_LC = functional.linear(self.hidden(given), given.last_weight_CW)
+            taps_LC = functional.linear(self.hidden(*parameters), given.last_weight_CW)
             if self.window:
                 taps_LC = taps_LC * torch.exp(-places_L1 * rates_C)
             return taps_LC.view(shape.length, self.orders, shape.width).permute(1, 2, 0)
 
         return taps
 
-    def channels_first(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Callable[..., Tensor]:
-        """Gives the function that makes the same taps contiguous, with little to remember for its gradients."""
-        window = self._tabulated(shape, dtype, device)
-
-        def taps(*parameters: Tensor) -> Tensor:
-            given = FilterParameters(*parameters)
-            taps_CL = all_windowed_taps(self.hidden(given), given.last_weight_CW, window)
-            return taps_CL.view(self.orders, shape.width, shape.length)
-
-        return taps
-
-    def in_groups(
-        self, shape: Shape, *, dtype: torch.dtype, device: torch.device
-    ) -> Callable[..., Callable[[slice], Tensor]]:
-        """Gives the function that makes a function that makes the taps of some channels only."""
-        window = self._tabulated(shape, dtype, device)
-
-        def prepared(*parameters: Tensor) -> Callable[[slice], Tensor]:
-            given = FilterParameters(*parameters)
-            hidden_LW, width = self.hidden(given), shape.width
-
-            def taps(channels: slice) -> Tensor:
-                outputs = [slice(o * width + channels.start, o * width + channels.stop) for o in range(self.orders)]
-                taps = [windowed_taps(hidden_LW, given.last_weight_CW, window, part) for part in outputs]
-                return torch.stack(taps) if len(taps) > 1 else taps[0][None]
-
-            return taps
-
-        return prepared
-
-    def _tabulated(self, shape: Shape, dtype: torch.dtype, device: torch.device) -> Window | None:
+    def tabulated(self, shape: Shape, dtype: torch.dtype, device: torch.device) -> Window | None:
+        """The exponential window, tabulated."""
         if not self.window:
             return None
         rates_C = torch.linspace(SLOW_RATE, FAST_RATE, self.orders * shape.width, dtype=torch.float64)
         return Window.of(rates_C, shape.length, dtype, device)
 
-    def hidden(self, given: FilterParameters) -> Tensor:
+    def last(self, *parameters: Tensor) -> Tensor:
+        """The weight of the last layer, [C, W]."""
+        return FilterParameters(*parameters).last_weight_CW
+
+    def hidden(self, *parameters: Tensor) -> Tensor:
         """The network's last hidden layer, [L, W]."""
+        given = FilterParameters(*parameters)
         hidden_LW = _sine(functional.linear(given.features_LE, given.first_weight_WE, given.first_bias_W), given)
         for weight_WW, bias_W in zip(given.inner_weight_IWW, given.inner_bias_IW, strict=True):
             hidden_LW = _sine(functional.linear(hidden_LW, weight_WW, bias_W), given)
         return hidden_LW
 
-    def definition(self, *parameters: Tensor) -> Tensor:
+    def definition(self, length: int, width: int, *parameters: Tensor) -> Tensor:
         """The filters [O, D, L] again, output by output and written out, for the float64 reference."""
         given = FilterParameters(*parameters)
-        length, outputs = given.features_LE.shape[0], given.last_weight_CW.shape[0]
+        outputs = given.last_weight_CW.shape[0]
         layers = [
             (given.first_weight_WE, given.first_bias_W),
             *zip(given.inner_weight_IWW, given.inner_bias_IW, strict=True),
@@ -186,7 +163,7 @@ class ImplicitFilter:
             step, rise = 1 / max(1, length - 1), (FAST_RATE - SLOW_RATE) / max(1, outputs - 1)
             windows = [[math.exp(-t * step * (SLOW_RATE + c * rise)) for t in range(length)] for c in range(outputs)]
             taps_CL = taps_CL * taps_CL.new_tensor(windows)
-        return taps_CL.reshape(self.orders, outputs // self.orders, length)
+        return taps_CL.reshape(self.orders, width, length)
 
 
 def positional_features(length: int, embedding: int) -> Tensor:

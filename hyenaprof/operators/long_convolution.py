@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from hyenaprof.errors import OperatorError
+from hyenaprof.errors import OperatorError, Unsupported
 from hyenaprof.model import Cost, DType, OptionValue, Phase, Scope, Shape
 from hyenaprof.operators.base import (
     TORCH_DTYPES,
@@ -46,47 +47,26 @@ from hyenaprof.operators.gated_convolution import (
 from hyenaprof.operators.kept import Kept
 from hyenaprof.operators.long_convolution_adapters import core_of
 from hyenaprof.operators.long_convolution_checks import core_spot_checks
-from hyenaprof.operators.long_convolution_cost import LayerSize, algorithmic_cost, compiled_need_bytes, plain_need_bytes
+from hyenaprof.operators.long_convolution_cost import (
+    LayerSize,
+    algorithmic_cost,
+    compiled_need_bytes,
+    direct_need_bytes,
+    plain_need_bytes,
+)
 from hyenaprof.operators.native import NativeWorkspace, refuse_what_native_cannot
 from hyenaprof.operators.projections import LayerTensors, layer_tensors
+from hyenaprof.operators.tap_maker import TapMaker, Taps
 
-Taps = Callable[..., Tensor]
-"""Called with the filter's parameters unpacked; gives taps_ODL."""
 Layer = Callable[[LayerTensors, MixingWeights, Tensor], Tensor]
 
-NEED_BYTES = {"chunked": chunked_need_bytes, "native": native_need_bytes, "compiled": compiled_need_bytes}
+NEED_BYTES = {
+    "direct": direct_need_bytes,
+    "chunked": chunked_need_bytes,
+    "native": native_need_bytes,
+    "compiled": compiled_need_bytes,
+}
 """Peak memory by implementation, where it is not the plain one's."""
-
-
-class TapMaker(Protocol):
-    """A way to parametrise long filters: O of them for each of D channels, L taps each."""
-
-    def parameters(self, shape: Shape, generator: torch.Generator) -> Inputs:
-        """Makes a NamedTuple of what the filter learns, in float32 on the CPU."""
-
-    def parameter_count(self, shape: Shape) -> int:
-        """Learned numbers in all."""
-
-    def flops(self, shape: Shape) -> tuple[float, float]:
-        """(forward, backward) FLOPs of making the filters once."""
-
-    def saved_elements(self, shape: Shape) -> int:
-        """Numbers that autograd keeps from making the filters, the taps themselves apart."""
-
-    def hidden_elements(self, shape: Shape) -> int:
-        """Numbers that must be there to make the taps of any channels."""
-
-    def maker(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Taps:
-        """Gives the function that makes the taps, its constants made; in any layout."""
-
-    def channels_first(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Taps:
-        """Gives a function that makes the same taps contiguous."""
-
-    def in_groups(self, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Callable[..., TapsOf]:
-        """Gives a function that makes a function of channels: the same taps a few at a time, without gradients."""
-
-    def definition(self, *parameters: Tensor) -> Tensor:
-        """The taps again, for the float64 reference."""
 
 
 class CoreInputs(NamedTuple):
@@ -166,7 +146,7 @@ class LongConvolution(Operator):
     def build(self, implementation: str, shape: Shape, scope: Scope, *, dtype: DType, device: torch.device) -> Launcher:
         """Gives one of ours, which differ in how often they pass through memory, or one whose convolutions are a library's.
 
-        `fft` is the plain one; `chunked` goes through the layer in chunks of channels, with its own backward pass;
+        `fft` is the plain one, and `direct` that of short filters; `chunked` goes through the layer in chunks of channels, with its own backward pass;
         `native` has the stages between the transforms in C++; `compiled` has them from torch.compile.
 
         Raises:
@@ -183,6 +163,8 @@ class LongConvolution(Operator):
                 run = partial(self._run_short, shape, scope, dtype=dtype, device=device)
                 stages = compiled_stages(shape.length, device, run=run)
                 return self._compiled(stages, shape, scope, dtype=filters, device=device)
+        if implementation == "direct" and self.tap_maker.most_taps is None:
+            raise Unsupported("direct is for short filters; with one of L taps it would take O(L^2)")
         core = core_of(implementation, shape, dtype=activations, device=device)
         make = self.tap_maker.maker(shape, dtype=filters, device=device)
         return self._by_taps(scope, core, partial(plain_layer, core=core), make)
@@ -224,19 +206,20 @@ class LongConvolution(Operator):
             return lambda z, taps, *mixing: chunked_core(z, taps, MixingWeights(*mixing), workspace=workspace)
         make = self.tap_maker.channels_first(shape, dtype=dtype, device=device)
         prepare = self.tap_maker.in_groups(shape, dtype=dtype, device=device)
+        taps = self.tap_maker.taps(shape.length)
 
         def launch(*tensors: Tensor) -> Tensor:
             given, mixing, parameters = split_layer(tensors)
             if torch.is_grad_enabled():
                 return chunked_layer(given, mixing, make(*parameters), workspace=workspace)
-            return chunked_layer_forward(given, mixing, prepare(*parameters), workspace=workspace)
+            return chunked_layer_forward(given, mixing, prepare(*parameters), workspace=workspace, taps=taps)
 
-        return self._chunked_kept(prepare, workspace) if self.cached else launch
+        return self._chunked_kept(prepare, workspace, taps) if self.cached else launch
 
-    def _chunked_kept(self, prepare: Callable[..., TapsOf], workspace: type[Workspace]) -> Launcher:
+    def _chunked_kept(self, prepare: Callable[..., TapsOf], workspace: type[Workspace], taps: int) -> Launcher:
         def spectra_of(*tensors: Tensor) -> Spectra:
             given, mixing, parameters = split_layer(tensors)
-            return filter_spectra(given, mixing, prepare(*parameters), workspace=workspace)
+            return filter_spectra(given, mixing, prepare(*parameters), workspace=workspace, taps=taps)
 
         kept = Kept(spectra_of, unread=len(LayerTensors._fields))
 
@@ -244,7 +227,7 @@ class LongConvolution(Operator):
             given, mixing, _ = split_layer(tensors)
             spectra = kept(*tensors)
             with torch.no_grad():
-                return chunked_layer_kept(given, mixing, spectra, workspace=workspace)
+                return chunked_layer_kept(given, mixing, spectra, workspace=workspace, taps=taps)
 
         return launch
 
@@ -257,7 +240,7 @@ class LongConvolution(Operator):
         if scope is Scope.CORE:
             return core_definition(inputs[0], inputs[1], MixingWeights(*inputs[2:]))
         given, mixing, parameters = split_layer(inputs)
-        return layer_definition(given, mixing, self.tap_maker.definition(*parameters))
+        return layer_definition(given, mixing, self.tap_maker.definition(*given.x_BLD.shape[1:], *parameters))
 
     def cost(
         self,
@@ -278,6 +261,8 @@ class LongConvolution(Operator):
             filter_parameters=self.tap_maker.parameter_count(shape),
             filter_saved=self.tap_maker.saved_elements(shape),
             filter_hidden=self.tap_maker.hidden_elements(shape),
+            filter_taps=self.tap_maker.taps(shape.length),
+            direct=implementation == "direct",
             itemsize_bytes=dtype.itemsize_bytes,
         )
         need_bytes = NEED_BYTES.get(implementation, plain_need_bytes)
@@ -301,6 +286,27 @@ class LongConvolution(Operator):
         if scope is not Scope.CORE:
             return ()
         return core_spot_checks(inputs, output=output, cotangent=cotangent, gradients=gradients, seed=seed)
+
+
+class FilterVariant(LongConvolution):
+    """The layer of order 2 with another filter in Hyena's place: the paper's comparison of parametrisations.
+
+    Source: Poli et al. 2023, "Hyena Hierarchy", section 4.1, arXiv:2302.10866.
+    """
+
+    def __init__(self, options: Mapping[str, OptionValue]) -> None:
+        super().__init__(
+            options,
+            order=2,
+            short_taps=int(options["short_taps"]),
+            keeping=str(options["filter"]),
+            tap_maker=self.filters(options),
+        )
+
+    @staticmethod
+    @abstractmethod
+    def filters(options: Mapping[str, OptionValue]) -> TapMaker:
+        """What makes the filters."""
 
 
 def filter_dtype(dtype: DType) -> torch.dtype:

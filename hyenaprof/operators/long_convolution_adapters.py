@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from hyenaprof.errors import Unsupported
 from hyenaprof.model import Shape
-from hyenaprof.operators.convolution import short_convolution
+from hyenaprof.operators.convolution import block_convolution, short_convolution
 from hyenaprof.operators.gated_convolution import Core, MixingWeights, plain_core, streams
 from hyenaprof.operators.packages import function_of, refuse_all_but_cuda, refuse_what_it_refuses
 
@@ -26,13 +26,15 @@ LEAST_POINTS, MOST_POINTS, MOST_POINTS_OF_ANY_WIDTH = 256, 4194304, 32768
 
 
 def core_of(implementation: str, shape: Shape, *, dtype: torch.dtype, device: torch.device) -> Core:
-    """Gives the plain core for `fft`, or one whose long convolutions are a library's.
+    """Gives the plain core for `fft`, that of short filters for `direct`, or one whose convolutions are a library's.
 
     Raises:
         Unsupported: No such implementation, its library is absent or broken, or it does not run this here.
     """
     if implementation == "fft":
         return plain_core
+    if implementation == "direct":
+        return with_convolution(lambda u_BDL, taps_DK, skip_D: block_convolution(u_BDL, with_skip(taps_DK, skip_D)))
     if implementation == "flashfftconv":
         return flashfftconv_core(shape, dtype=dtype, device=device)
     if implementation == "subq":
@@ -52,6 +54,11 @@ def convolved_by(convolution: Convolution, shape: Shape, *, dtype: torch.dtype, 
     u_BDL = torch.zeros(1, TRIED_CHANNELS, shape.length, dtype=dtype, device=device)
     taps_DL = u_BDL[0].to(torch.promote_types(dtype, torch.float32))
     refuse_what_it_refuses(lambda: convolution(u_BDL, taps_DL, u_BDL[0, :, 0]))
+    return with_convolution(convolution)
+
+
+def with_convolution(convolution: Convolution) -> Core:
+    """The plain core with another long convolution."""
 
     def core(z_BPL: Tensor, taps_ODL: Tensor, weights: MixingWeights) -> Tensor:
         gates, v_BDL = _streams(z_BPL, taps_ODL, weights)

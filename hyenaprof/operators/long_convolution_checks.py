@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from hyenaprof.operators.base import Inputs, SpotCheck, carries_length, fields_of, quantity_name, seeded
 from hyenaprof.operators.convolution import direct_short_convolution
@@ -66,7 +67,8 @@ class _Channels:
         self.x0_BXL, self.x1_BXL, v_BXL = direct_short_convolution(z_BPL, weight_PT, bias_P).chunk(3, dim=1)
         self.u_BXL = self.x1_BXL * v_BXL
         self.dc_BXL = self.x0_BXL * dy_BXL
-        self.taps_XL, self.skip_X = taps_ODL[0], skip_OD[0]
+        self.taps, self.skip_X = taps_ODL.shape[-1], skip_OD[0]
+        self.taps_XL = functional.pad(taps_ODL[0], (0, z_BPL.shape[-1] - self.taps))
         self.v_weight_XT = weight_PT.chunk(3)[2]
 
     def output(self, t: int) -> Tensor:
@@ -108,5 +110,5 @@ def _direct_sums(
         return
     dv_BXL = gradients["z_BPL"][:, channels + 2 * output.shape[1]]
     yield SpotCheck("gradient of v by direct sums", dv_BXL[..., at], stacked([rows.dz_v(s) for s in positions]))
-    dtaps_XL = gradients["taps_ODL"][0, channels]
-    yield SpotCheck("gradient of taps by direct sums", dtaps_XL[:, at], stacked([rows.dtaps(s) for s in positions]))
+    dtaps_XK, lags = gradients["taps_ODL"][0, channels], [position % rows.taps for position in positions]
+    yield SpotCheck("gradient of taps by direct sums", dtaps_XK[:, lags], stacked([rows.dtaps(lag) for lag in lags]))

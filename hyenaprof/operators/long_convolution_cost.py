@@ -1,7 +1,7 @@
 """FLOPs and bytes of a gated long-convolution layer.
 
-Counted: multiply and add as two, a real FFT of n points as 2.5 n log2 n, on 2L points. Not counted: additions of biases,
-which are one in 2D of a projection.
+Counted: multiply and add as two, a real FFT of n points as 2.5 n log2 n, on L + K points for filters of K taps. Not
+counted: additions of biases, which are one in 2D of a projection.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hyenaprof.model import Cost, Phase, Scope, Shape
 from hyenaprof.operators.base import of_phase
+from hyenaprof.operators.convolution import block_positions
 from hyenaprof.operators.projections import projection_bytes, projection_flops, projection_parameters
 
 BACKWARD_TRAFFIC = 2.5
@@ -30,6 +31,8 @@ class LayerSize:
         filter_parameters: Learned numbers in the filter.
         filter_saved: Numbers that autograd keeps from making the filters.
         filter_hidden: Numbers from which the taps of any channels are made.
+        filter_taps: K, at most L.
+        direct: Whether filters are applied tap by tap and not by transforms.
         itemsize_bytes: Bytes per activation.
     """
 
@@ -41,6 +44,8 @@ class LayerSize:
     filter_parameters: int
     filter_saved: int
     filter_hidden: int
+    filter_taps: int
+    direct: bool
     itemsize_bytes: int
 
     @property
@@ -51,7 +56,17 @@ class LayerSize:
     @property
     def taps_bytes(self) -> int:
         """Bytes of all filters; they stay float32 where activations have 16 bits."""
-        return (self.order - 1) * self.shape.length * self.shape.width * max(4, self.itemsize_bytes)
+        return (self.order - 1) * self.filter_taps * self.shape.width * max(4, self.itemsize_bytes)
+
+    @property
+    def convolution_flops(self) -> tuple[float, float]:
+        """(forward, backward) FLOPs of all long convolutions."""
+        filters = (self.order - 1) * self.shape.width
+        if self.direct:
+            products = 2.0 * self.shape.batch * self.shape.length * self.filter_taps * filters
+            return products, 2 * products
+        points = self.shape.length + self.filter_taps
+        return transformed_flops(self.shape.batch, filters, points, cached=self.filter_cached)
 
     @property
     def computing(self) -> float:
@@ -80,12 +95,19 @@ class LayerSize:
         return projection_parameters(width, self.order + 1) + short + (self.order - 1) * width + self.filter_parameters
 
 
+def transformed_flops(batch: int, filters: int, points: int, *, cached: bool = False) -> tuple[float, float]:
+    """(forward, backward) FLOPs of convolutions by real FFTs of so many points; `cached`: the filters' are there."""
+    transforms = (2 * batch + (not cached)) * 2.5 * points * math.log2(points)
+    product = 6.0 * batch * (points / 2 + 1)
+    return filters * (transforms + product), filters * (transforms + 2 * product)
+
+
 def algorithmic_cost(size: LayerSize, scope: Scope, phase: Phase, *, need_bytes: float) -> Cost:
-    """Counts one call, whatever the implementation.
+    """Counts one call, whatever the implementation, but for `direct`.
 
     Forward: 2(N+2)BLD^2 projections, 2T(N+1)BLD short filter, the filter itself once for all B, NBLD gates,
-    2(N-1)BLD skips, and (N-1)D[(2B+1) 5L log2(2L) + 6B(L+1)] convolutions: B inputs, B outputs and the filter
-    transformed. Backward: twice the products, and for each convolution the transforms of B gradients in, B out and of the
+    2(N-1)BLD skips, and (N-1)D[(2B+1) 2.5n log2(n) + 6B(n/2+1)] convolutions on n = L + K points, 2L for full-length
+    filters: B inputs, B outputs and the filter transformed; or 2(N-1)BLDK without transforms. Backward: twice the products, and for each convolution the transforms of B gradients in, B out and of the
     filter's gradient, with two products of spectra.
     """
     shape, order = size.shape, size.order
@@ -93,22 +115,20 @@ def algorithmic_cost(size: LayerSize, scope: Scope, phase: Phase, *, need_bytes:
     elements = float(shape.batch * shape.length * shape.width)
     projections = projection_flops(shape, order + 1) if layer else 0.0
     pointwise = (2 * size.short_taps * (order + 1) + order + 2 * (order - 1)) * elements
-    transforms = (2 * shape.batch + (not size.filter_cached)) * 5 * shape.length * math.log2(2 * shape.length)
-    product = 6.0 * shape.batch * (shape.length + 1)
-    convolutions = (order - 1) * shape.width
+    convolved, unconvolved = size.convolution_flops
     made, unmade = size.filter_flops if layer and not size.filter_cached else (0.0, 0.0)
     moved = _forward_bytes(size, layer=layer)
     return Cost(
         flops=of_phase(
             phase,
-            forward=projections + pointwise + convolutions * (transforms + product) + made,
-            backward=2 * (projections + pointwise) + convolutions * (transforms + 2 * product) + unmade,
+            forward=projections + pointwise + convolved + made,
+            backward=2 * (projections + pointwise) + unconvolved + unmade,
         ),
         bytes=of_phase(phase, forward=moved, backward=BACKWARD_TRAFFIC * moved),
         flops_paper=paper_flops(shape, order) if layer and phase is Phase.FORWARD else None,
         parameters=size.parameters if layer else 0,
         need_bytes=need_bytes,
-        source="Poli et al. 2023, arXiv:2302.10866: definition 3.1 counted as in the authors' code, real FFTs of 2L",
+        source="Poli et al. 2023, arXiv:2302.10866: definition 3.1 counted as in the authors' code, real FFTs of L + K points",
     )
 
 
@@ -153,6 +173,30 @@ def plain_need_bytes(size: LayerSize, scope: Scope, phase: Phase) -> float:
             peak += size.filter_saved * max(4, size.itemsize_bytes) + size.shape.width**2 * size.itemsize_bytes
     cotangent = unit if phase.has_gradients else 0.0
     return size.static_bytes(scope) + cotangent + peak
+
+
+def direct_need_bytes(size: LayerSize, scope: Scope, phase: Phase) -> float:
+    """The same of the direct implementation: activations, and the Toeplitz matrices of all filters, with their gradients.
+
+    Either while a convolution's products are there, or while they are added up. From the same allocations, for order 2,
+    filters of 7, 64 and 128 taps, batches 1 and 4, float32.
+    """
+    block = block_positions(size.filter_taps)
+    matrices = float((size.order - 1) * size.shape.width * block * (2 * block + 1) * max(4, size.itemsize_bytes))
+    batched, streams = size.shape.batch > 1, size.order + 1
+
+    def activations(own: int, computing: int) -> float:
+        return (own + computing * size.computing) * size.unit_bytes
+
+    if phase.has_gradients:
+        made = activations(streams + 1, 5 + batched) + 2 * matrices
+        done = activations(streams + 1 + (scope is Scope.LAYER), 8) + matrices
+        peak = max(made, done) + size.unit_bytes
+    else:
+        peak = max(activations(streams, 4 + batched) + matrices, activations(streams, 6 + batched))
+    if scope is Scope.LAYER:
+        peak += activations(streams, 0) + size.taps_bytes
+    return size.static_bytes(scope) + peak
 
 
 def compiled_need_bytes(size: LayerSize, scope: Scope, phase: Phase) -> float:

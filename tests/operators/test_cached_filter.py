@@ -50,7 +50,7 @@ def test_a_layer_with_its_filter_kept_is_its_definition(implementation):
 def test_the_filter_is_made_once_and_again_when_its_parameters_change(monkeypatch, implementation, order):
     made = []
     hidden = ImplicitFilter.hidden
-    monkeypatch.setattr(ImplicitFilter, "hidden", lambda self, given: made.append(1) or hidden(self, given))
+    monkeypatch.setattr(ImplicitFilter, "hidden", lambda self, *given: made.append(1) or hidden(self, *given))
     launch, inputs = prepared(implementation, order=order)
     fresh, _ = prepared(implementation, order=order)
     made.clear()

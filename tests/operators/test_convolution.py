@@ -3,6 +3,8 @@ import torch
 
 from hyenaprof.errors import OperatorError
 from hyenaprof.operators.convolution import (
+    block_convolution,
+    block_positions,
     direct_long_convolution,
     direct_short_convolution,
     long_convolution,
@@ -53,6 +55,22 @@ def test_the_definition_equals_a_toeplitz_matrix(length):
     assert torch.allclose(direct_long_convolution(u, k), torch.einsum("dts,bds->bdt", toeplitz(k), u), atol=1e-13)
 
 
+@pytest.mark.parametrize(("taps", "length"), [(1, 1), (3, 5), (7, 100), (16, 16), (17, 61), (64, 129)])
+@pytest.mark.parametrize("convolve", [block_convolution, long_convolution])
+def test_short_filters_equal_their_definition_in_values_and_gradients(convolve, taps, length):
+    (u, k), dy = problem(length, torch.float64, width=3)
+    short = k[:, :taps]
+    y, expected = convolve(u, short), direct_long_convolution(u, short)
+    assert relative_error(y, expected) <= 1e-14
+    gradients = torch.autograd.grad(y, (u, k), dy)
+    for got, wanted in zip(gradients, torch.autograd.grad(expected, (u, k), dy), strict=True):
+        assert relative_error(got, wanted) <= 1e-14
+
+
+def test_blocks_are_multiples_of_sixteen_that_hold_the_filter():
+    assert [block_positions(taps) for taps in (1, 7, 16, 17, 64, 128)] == [16, 16, 16, 32, 64, 128]
+
+
 def test_a_delta_shifts():
     u = torch.arange(1.0, 8.0)[None, None]
     k = torch.zeros(1, 7)
@@ -61,10 +79,11 @@ def test_a_delta_shifts():
 
 
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float16, 1e-3), (torch.bfloat16, 8e-3)])
-def test_sixteen_bits_are_rounded_once_and_no_more(dtype, most):
+@pytest.mark.parametrize("convolve", [block_convolution, long_convolution])
+def test_sixteen_bits_are_rounded_once_and_no_more(convolve, dtype, most):
     (u, k), _ = problem(300, dtype)
     exact = torch.einsum("dts,bds->bdt", toeplitz(k.detach().double()), u.detach().double())
-    y = long_convolution(u, k)
+    y = convolve(u, k)
     assert y.dtype == dtype
     assert ((y.double() - exact).abs() <= most * exact.abs() + 1e-5 * exact.abs().max()).all()
 
@@ -77,7 +96,9 @@ def test_half_precision_does_not_overflow_in_the_spectrum():
 
 def test_filters_of_another_size_are_refused():
     with pytest.raises(OperatorError, match="do not fit"):
-        long_convolution(torch.ones(1, 2, 8), torch.ones(2, 7))
+        long_convolution(torch.ones(1, 2, 8), torch.ones(2, 9))
+    with pytest.raises(OperatorError, match="do not fit"):
+        long_convolution(torch.ones(1, 2, 8), torch.ones(3, 8))
 
 
 @pytest.mark.parametrize("taps", [1, 2, 3, 4])

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from hyenaprof.errors import Unsupported
 from hyenaprof.model import DType, Phase, Point, Scope, Shape
 from hyenaprof.operators.base import load
 from hyenaprof.worker.verify import verify
@@ -75,6 +76,12 @@ def test_order_three_gates_with_the_later_stream_first():
     # x2 v = [0, 5]; h0 *: [0, 5]; x1: [0, 0] -> 0. Gating with x1 first would give [3, 0], [3, 3], x2: [0, 3], [0, 6].
     y = core(z, taps, through, torch.zeros(4, dtype=torch.float64), torch.zeros(2, 1, dtype=torch.float64))
     assert torch.allclose(y, torch.zeros(1, 1, 2, dtype=torch.float64), atol=1e-15)
+
+
+def test_a_direct_form_of_filters_as_long_as_the_sequence_is_refused_before_it_is_tried():
+    shape = Shape(batch=1, length=9, width=4, heads=1)
+    with pytest.raises(Unsupported, match=r"direct is for short filters; with one of L taps it would take O\(L\^2\)"):
+        load("hyena", {}).build("direct", shape, Scope.LAYER, dtype=DType.FLOAT32, device=CPU)
 
 
 def test_the_parameter_count_of_the_papers_setting():

@@ -26,7 +26,7 @@ def test_the_taps_equal_their_definition(orders, length, window, depth):
     settings, parameters, make = made(orders=orders, length=length, window=window, depth=depth)
     taps = make(*parameters)
     assert taps.shape == (orders, 6, length)
-    assert torch.allclose(taps, settings.definition(*parameters), rtol=0, atol=1e-13)
+    assert torch.allclose(taps, settings.definition(length, 6, *parameters), rtol=0, atol=1e-13)
 
 
 def test_outputs_are_laid_out_order_by_order():
