@@ -97,6 +97,29 @@ _FLASHFFTCONV = (
 _SUBQUADRATIC_OPS = "pip install subquadratic-ops-torch-cu13 (or -cu12; NVIDIA's own licence, which you accept by it)"
 
 _KEEPING = {"filter": ("recomputed", "cached")}
+_OF_LONG_FILTERS = ("fft", "chunked", "native", "compiled", "flashfftconv", "subq", "fla")
+_OF_SHORT_FILTERS = ("direct", "fft", "chunked", "native")
+_LIBRARIES = {"flashfftconv": _FLASHFFTCONV, "subq": _SUBQUADRATIC_OPS, "fla": "pip install 'fla-core>=0.6'"}
+_STRIPED_HYENA_2 = "Ku et al. 2025, Convolutional Multi-Hybrid Language Models at Scale, arXiv:2503.01868"
+
+
+def _variant(
+    target: str, paper: str, options: dict[str, OptionDefault], bounds: dict[str, Bounds], *, short: bool = False
+) -> OperatorEntry:
+    """Hyena's layer of order 2 with another filter; all of them are run alike."""
+    return OperatorEntry(
+        target=f"hyenaprof.operators.{target}",
+        implementations=_OF_SHORT_FILTERS if short else _OF_LONG_FILTERS,
+        family="short convolution" if short else "long convolution",
+        exponent=1.0,
+        law="" if short else "L log L",
+        paper=paper,
+        options={**options, "short_taps": 3, "filter": "recomputed"},
+        install={} if short else _LIBRARIES,
+        bounds={**bounds, "short_taps": Bounds(1, 1024)},
+        choices=_KEEPING,
+    )
+
 
 OPERATORS: dict[str, OperatorEntry] = {
     "hyena": OperatorEntry(
@@ -116,7 +139,7 @@ OPERATORS: dict[str, OperatorEntry] = {
             "short_taps": 3,
             "filter": "recomputed",
         },
-        install={"flashfftconv": _FLASHFFTCONV, "subq": _SUBQUADRATIC_OPS, "fla": "pip install 'fla-core>=0.6'"},
+        install=_LIBRARIES,
         bounds={
             "order": Bounds(2, 64),
             "embedding": Bounds(3, 1025, odd=True),
@@ -147,6 +170,88 @@ OPERATORS: dict[str, OperatorEntry] = {
         family="attention",
         exponent=2.0,
         paper="Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
+    ),
+    "h3": OperatorEntry(
+        target="hyenaprof.operators.h3:H3",
+        implementations=("fft", "chunked"),
+        family="state space",
+        exponent=1.0,
+        law="L log L",
+        paper="Fu et al. 2022, Hungry Hungry Hippos, arXiv:2212.14052",
+        options={"states": 64, "shift_states": 64},
+        bounds={"states": Bounds(2, 1024), "shift_states": Bounds(1, 1024)},
+    ),
+    "s4d": OperatorEntry(
+        target="hyenaprof.operators.s4d:S4D",
+        implementations=("fft", "chunked"),
+        family="state space",
+        exponent=1.0,
+        law="L log L",
+        paper="Gu et al. 2022, On the Parameterization and Initialization of Diagonal State Space Models, arXiv:2206.11893",
+        options={"states": 64},
+        bounds={"states": Bounds(2, 1024)},
+    ),
+    "s4": OperatorEntry(
+        target="hyenaprof.operators.s4:S4",
+        implementations=("fft", "chunked"),
+        family="state space",
+        exponent=1.0,
+        law="L log L",
+        paper="Gu et al. 2021, Efficiently Modeling Long Sequences with Structured State Spaces, arXiv:2111.00396",
+        options={"states": 64},
+        bounds={"states": Bounds(2, 256)},
+    ),
+    "ckconv": _variant(
+        "ckconv:CKConv",
+        "Romero et al. 2021, CKConv, arXiv:2102.02611",
+        {"filter_width": 32, "frequency": 30.0},
+        {"filter_width": Bounds(1, 8192), "frequency": Bounds(1e-3, 1e3)},
+    ),
+    "sgconv": _variant(
+        "sgconv:SGConv",
+        "Li et al. 2022, What Makes Convolutional Models Great on Long Sequence Modeling?, arXiv:2210.09298",
+        {"values": 64},
+        {"values": Bounds(1, 65536)},
+    ),
+    "longconv": _variant(
+        "longconv:LongConv",
+        "Fu et al. 2023, Simple Hardware-Efficient Long Convolutions, arXiv:2302.06646",
+        {"threshold": 0.001},
+        {"threshold": Bounds(0, 1)},
+    ),
+    "fno": _variant(
+        "fno:FNO",
+        "Li et al. 2020, Fourier Neural Operator, arXiv:2010.08895",
+        {"modes": 64},
+        {"modes": Bounds(1, 65536)},
+    ),
+    "rtf": _variant(
+        "rtf:RTF",
+        "Parnichkun et al. 2024, State-Free Inference of State-Space Models, arXiv:2405.06147",
+        {"states": 64},
+        {"states": Bounds(1, 8192)},
+    ),
+    "hyena-li": _variant("hyena_li:HyenaLI", _STRIPED_HYENA_2, {"states": 16}, {"states": Bounds(1, 1024)}),
+    "conv1d": _variant(
+        "conv1d:Conv1d",
+        "Poli et al. 2023, Hyena Hierarchy, section 4.1, arXiv:2302.10866",
+        {"taps": 64},
+        {"taps": Bounds(1, 1024)},
+        short=True,
+    ),
+    "hyena-se": _variant(
+        "hyena_se:HyenaSE",
+        _STRIPED_HYENA_2,
+        {"taps": 7, "group": 16},
+        {"taps": Bounds(1, 1024), "group": Bounds(1, 65536)},
+        short=True,
+    ),
+    "hyena-mr": _variant(
+        "hyena_mr:HyenaMR",
+        _STRIPED_HYENA_2,
+        {"taps": 128, "group": 16},
+        {"taps": Bounds(1, 1024), "group": Bounds(1, 65536)},
+        short=True,
     ),
 }
 
