@@ -7,7 +7,7 @@ import pytest
 from hyenaprof import resources
 from hyenaprof.records.scenario import load_scenario
 
-SHIPPED = {"hyena-vs-flash", "modern", "paper-fig4.3", "quick", "safari-script"}
+SHIPPED = {"hyena-vs-flash", "modern", "paper-fig4.3", "quick", "safari-script", "filters"}
 
 
 def test_the_shipped_scenarios_are_found_by_bare_name():

@@ -2,14 +2,20 @@
 
 import pytest
 import torch
+from operator_cases import CASES
 from torch.profiler import ProfilerActivity, profile
 
 from hyenaprof.errors import Unsupported
-from hyenaprof.model import DType, Phase, Scope, Shape
+from hyenaprof.model import DType, Phase, Shape
 from hyenaprof.operators import OPERATORS
 from hyenaprof.operators.base import load
 
-IMPLEMENTATIONS = [(name, made) for name, entry in OPERATORS.items() for made in entry.implementations]
+SIZES = [(1, 2048, 128), (4, 1000, 128)]
+"""(batch, length, width); all for those with several of each, one for the others."""
+
+
+def sizes_of(name):
+    return SIZES if OPERATORS[name].family == "attention" or name == "hyena" else SIZES[1:]
 
 
 def peak_bytes(run):
@@ -23,9 +29,10 @@ def peak_bytes(run):
     return peak
 
 
-@pytest.mark.parametrize(("name", "implementation"), IMPLEMENTATIONS)
-@pytest.mark.parametrize("scope", [Scope.CORE, Scope.LAYER])
-@pytest.mark.parametrize(("batch", "length", "width"), [(1, 2048, 128), (4, 1000, 128)])
+@pytest.mark.parametrize(
+    ("name", "implementation", "scope", "batch", "length", "width"),
+    [(*case, *size) for case in CASES for size in sizes_of(case[0])],
+)
 @pytest.mark.parametrize("phase", [Phase.FORWARD, Phase.TRAINING])
 def test_need_is_what_a_call_takes_or_somewhat_more(name, implementation, scope, batch, length, width, phase):  # noqa: PLR0917 -- one a dimension
     torch.set_num_threads(1 if batch == 1 else 2)
