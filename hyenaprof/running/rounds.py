@@ -11,7 +11,7 @@ from hyenaprof.model import Crossover, Curve, Visit
 from hyenaprof.pipe import VisitRules
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.plan import Iteration, Pairing, Setting
-from hyenaprof.running.workers import LIVE_WORKERS
+from hyenaprof.running.resident import LEAST_LIVE
 from hyenaprof.units import format_bytes, format_duration
 
 BREADTH_ROUNDS = 3
@@ -66,14 +66,14 @@ def still_needed_s(
     return total_s
 
 
-def starts_needed(pairings: Iterable[Pairing], ledger: Ledger) -> int:
+def starts_needed(pairings: Iterable[Pairing], ledger: Ledger, *, live: int = LEAST_LIVE) -> int:
     """Workers that a round of these pairings starts: one a side, and in each later pairing those that had to make room.
 
-    At most `LIVE_WORKERS` live at once; turning round from pairing to pairing (see `in_order`) finds the last ones alive.
+    At most `live` live at once; turning round from pairing to pairing (see `in_order`) finds the last ones alive.
     """
-    live = [{it.side for it in pairing.iterations if ledger.open_points(it)} for pairing in pairings]
-    put_out = sum(max(0, len(sides) - LIVE_WORKERS) for sides in [sides for sides in live if sides][1:])
-    return len(set().union(*live)) + put_out
+    open_ = [{it.side for it in pairing.iterations if ledger.open_points(it)} for pairing in pairings]
+    put_out = sum(max(0, len(sides) - live) for sides in [sides for sides in open_ if sides][1:])
+    return len(set().union(*open_)) + put_out
 
 
 def precise(iteration: Iteration, ledger: Ledger, *, precision: float) -> bool:
@@ -192,7 +192,13 @@ def _call_s(pairing: Pairing, ledger: Ledger) -> float:
 
 
 def fitting(
-    pairings: Sequence[Pairing], ledger: Ledger, rules: VisitRules, *, left_s: float, start_s: float
+    pairings: Sequence[Pairing],
+    ledger: Ledger,
+    rules: VisitRules,
+    *,
+    left_s: float,
+    start_s: float,
+    live: int = LEAST_LIVE,
 ) -> tuple[Pairing, ...]:
     """The first of these pairings that one round can visit in the time left, shortest length first.
 
@@ -202,6 +208,7 @@ def fitting(
         rules: How a visit samples.
         left_s: Seconds left of the budget.
         start_s: Seconds that one of the round's fresh workers takes to start.
+        live: Workers that may live at once.
     """
     chosen: list[Pairing] = []
     used_s = 0.0
@@ -211,7 +218,7 @@ def fitting(
             for it in pairing.iterations
             if ledger.open_points(it)
         )
-        if used_s + cost_s + start_s * starts_needed([*chosen, pairing], ledger) <= left_s:
+        if used_s + cost_s + start_s * starts_needed([*chosen, pairing], ledger, live=live) <= left_s:
             chosen.append(pairing)
             used_s += cost_s
     return tuple(sorted(chosen, key=lambda p: p.length))

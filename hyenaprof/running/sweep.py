@@ -13,7 +13,7 @@ from hyenaprof.running import rounds
 from hyenaprof.running.ledger import visit_wall_s
 from hyenaprof.running.plan import Iteration, Pairing, pairings_at
 from hyenaprof.running.session import Session
-from hyenaprof.running.workers import LIVE_WORKERS, Refused, Side
+from hyenaprof.running.workers import Refused, Side
 from hyenaprof.units import format_length
 
 REFINE_MULTIPLE = 64
@@ -195,8 +195,9 @@ class Sweep:
         """Workers still to be started: in the rounds to come, and in what is left of this one."""
         taking_part = [p for p in self._all_pairings() if iteration in p.iterations or self._visited(p)]
         left = [p for p in taking_part if not all(self._ledger.has(it.points[0], round_) for it in p.iterations)]
-        now = rounds.starts_needed(left, self._ledger) if len(self._sides) > LIVE_WORKERS else 0
-        return now + (rounds_wanted - 1 - round_) * rounds.starts_needed(taking_part, self._ledger)
+        live = self._session.workers.live
+        now = rounds.starts_needed(left, self._ledger, live=live) if len(self._sides) > live else 0
+        return now + (rounds_wanted - 1 - round_) * rounds.starts_needed(taking_part, self._ledger, live=live)
 
     def _visited(self, pairing: Pairing) -> bool:
         return any(self._ledger.rounds(it) for it in pairing.iterations)
@@ -215,10 +216,20 @@ class Sweep:
         return False
 
     def _visit(self, iteration: Iteration, round_: int, order: int) -> None:
+        self._session.workers.room_bytes = self._room_bytes(iteration)
         if self._session.visit(iteration, round_, order):
             self._left_out.pop(iteration, None)
         else:
             self._left_out[iteration] = self._ledger.call_s(iteration)
+
+    def _room_bytes(self, iteration: Iteration) -> float:
+        """Memory that living workers may keep: on a CPU half of what a visit leaves; a GPU's is not theirs to hold."""
+        session = self._session
+        if session.device not in {"cpu", "fake"}:
+            return 0.0
+        costs = [self._ledger.cost(point) for point in iteration.points]
+        need_bytes = max((cost.need_bytes for cost in costs if cost is not None), default=0.0)
+        return max(0.0, session.available_bytes - need_bytes) / 2
 
     # -- depth: where an interval or a crossover gains most
 
@@ -227,7 +238,12 @@ class Sweep:
         while session.left_s > 0:
             wanted = wanting()
             chosen = rounds.fitting(
-                wanted, self._ledger, session.rules, left_s=session.left_s, start_s=session.workers.start_s
+                wanted,
+                self._ledger,
+                session.rules,
+                left_s=session.left_s,
+                start_s=session.workers.start_s,
+                live=session.workers.live,
             )
             if not chosen:
                 return

@@ -34,6 +34,7 @@ from hyenaprof.pipe import (
     Request,
 )
 from hyenaprof.records.scenario import Protocol
+from hyenaprof.running.resident import most_live, resident_bytes
 from hyenaprof.scrub import scrub
 from hyenaprof.units import format_duration
 
@@ -41,8 +42,6 @@ _Answer = TypeVar("_Answer", bound=AnyAnswer)
 OnProgress = Callable[[Progress], None]
 START_LIMIT_S = 120.0
 CLOSE_LIMIT_S = 5.0
-LIVE_WORKERS = 2
-"""At most so many live at once: what one keeps in memory is not there for the others."""
 LOG_TAIL_LINES = 3
 
 
@@ -110,6 +109,11 @@ class Worker:
         self._buffer = b""
         self._process = _start(side, protocol, log, interpreter)
         self.hello = self._greet(device, protocol, limit_s)
+
+    @property
+    def resident_bytes(self) -> int:
+        """What the process keeps in memory now."""
+        return resident_bytes(self._process.pid)
 
     def _greet(self, device: str, protocol: Protocol, limit_s: float) -> HelloAnswer:
         try:
@@ -312,7 +316,7 @@ def _oom_kills() -> int:
 
 
 class Workers:
-    """Fresh workers for each round, at most two alive at once; the one longest idle makes room.
+    """Fresh workers for each round, as many alive at once as memory leaves room for; the one longest idle goes first.
 
     Args:
         device: As the user wrote it.
@@ -328,6 +332,13 @@ class Workers:
         self._log = log
         self._alive: OrderedDict[Side, Worker] = OrderedDict()
         self._starts_s: list[float] = []
+        self.room_bytes = 0.0
+        """What living workers may keep in memory together; whatever it is, two may live."""
+
+    @property
+    def live(self) -> int:
+        """How many may live at once, by what the largest of them keeps now."""
+        return most_live(self.room_bytes, max((worker.resident_bytes for worker in self._alive.values()), default=0))
 
     @property
     def start_s(self) -> float:
@@ -338,11 +349,13 @@ class Workers:
     def get(self, side: Side, *, limit_s: float = START_LIMIT_S) -> Worker:
         """The side's worker of this round, started within the limit where there is none."""
         side = self._served_with(side)
-        if side in self._alive:
+        known = self._alive.get(side)
+        if known is not None:
             self._alive.move_to_end(side)
-            return self._alive[side]
-        while len(self._alive) >= LIVE_WORKERS:
+        while len(self._alive) + (known is None) > self.live:
             self._alive.popitem(last=False)[1].close()
+        if known is not None:
+            return known
         begun = time.monotonic()
         worker = Worker(
             side,

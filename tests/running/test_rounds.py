@@ -214,6 +214,11 @@ def test_a_round_starts_each_side_once_and_again_whoever_had_to_make_room(operat
     assert rounds.starts_needed(made, Ledger()) == starts
 
 
+def test_a_round_starts_no_side_twice_where_all_may_live():
+    made = [make_pairing(64 << place, operators=("hyena", "flash", "attention")) for place in range(4)]
+    assert rounds.starts_needed(made, Ledger(), live=3) == 3
+
+
 def test_a_side_that_failed_is_not_started():
     ledger, pairing = Ledger(), make_pairing(2048, operators=("hyena", "flash", "attention"))
     failed = make_visit(pairing.iterations[2].points[0], outcome=Outcome.CRASHED, reason="SIGSEGV")

@@ -18,6 +18,7 @@ from hyenaprof.model import Outcome, Phase
 from hyenaprof.pipe import Describe, DescribeAnswer, Measure, MeasureAnswer, MeasureMemory, MemoryAnswer
 from hyenaprof.records.scenario import Protocol
 from hyenaprof.running import workers as under_test
+from hyenaprof.running.resident import TYPICAL_BYTES
 from hyenaprof.running.workers import Refused, Side, Worker, Workers, last_words
 
 POINT = make_point(device="fake")
@@ -311,6 +312,16 @@ def test_at_most_two_workers_live_and_the_longest_idle_makes_room(fleet):
     workers.get(a)
     third = workers.get(c)
     assert [is_alive(pid_of(worker)) for worker in (first, second, third)] == [True, False, True]
+
+
+def test_more_live_where_memory_leaves_room_and_make_room_when_it_does_not(fleet):
+    workers, (a, b, c) = fleet
+    workers.room_bytes = 3.5 * TYPICAL_BYTES
+    three = [workers.get(side) for side in (a, b, c)]
+    assert [is_alive(pid_of(worker)) for worker in three] == [True, True, True]
+    workers.room_bytes = 0.0
+    assert workers.get(a) is three[0]
+    assert [is_alive(pid_of(worker)) for worker in three] == [True, False, True]
 
 
 def test_every_round_has_fresh_processes(fleet):
