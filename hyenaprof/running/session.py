@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import hyenaprof
@@ -38,6 +39,7 @@ from hyenaprof.records.journal import NAME, Journal
 from hyenaprof.records.scenario import Scenario
 from hyenaprof.records.store import WORKER_LOG, Run, abandon_folder, begin_folder
 from hyenaprof.running.checks import Checks
+from hyenaprof.running.clocks import at_one_clock
 from hyenaprof.running.identity import refuse_another, refuse_mixture
 from hyenaprof.running.ledger import Ledger, visit_wall_s
 from hyenaprof.running.locks import DeviceLock
@@ -298,8 +300,8 @@ class Session:
             for point in points
         )
 
-    def visit(self, iteration: Iteration, round_: int, order: int) -> bool:
-        """Makes one visit and journals what came of it.
+    def visit(self, iteration: Iteration, round_: int, order: int, *, beside: Sequence[Visit] = ()) -> bool:
+        """Makes one visit, on a GPU at the clock of those `beside` it in its round, and journals what came of it.
 
         Returns:
             False where the budget's end cut it off: nothing is journaled then.
@@ -319,12 +321,10 @@ class Session:
                 self._before_first(worker, iteration, points, point_limit_s)
                 worker = self.worker(iteration.side)
             rules = next_rules(self.rules, iteration, self.ledger)
-            answer = worker.ask(
-                Measure(points=points, round=round_, order=order, rules=rules, ceilings=self.ceilings),
-                MeasureAnswer,
-                limit_s=self.limit_s(point_limit_s + CEILINGS_LIMIT_S),
-                on_progress=self.display.progress,
-            )
+            request = Measure(points=points, round=round_, order=order, rules=rules, ceilings=self.ceilings)
+            limit_s = self.limit_s(point_limit_s + CEILINGS_LIMIT_S)
+            ask = partial(worker.ask, request, MeasureAnswer, limit_s=limit_s, on_progress=self.display.progress)
+            answer = at_one_clock(ask, beside if self.device == "cuda" else ())
         except Refused as refused:
             return self._refused(refused, iteration, points, round_, order)
         self._take(iteration, answer, time.monotonic() - begun_s)

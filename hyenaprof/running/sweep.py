@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from hyenaprof.analysis.crossover import find_all
 from hyenaprof.analysis.refinement import next_lengths
-from hyenaprof.model import Crossover, Outcome
+from hyenaprof.model import Crossover, Outcome, Visit
 from hyenaprof.records.scenario import SHORTEST
 from hyenaprof.running import rounds
 from hyenaprof.running.ledger import visit_wall_s
@@ -217,10 +217,15 @@ class Sweep:
 
     def _visit(self, iteration: Iteration, round_: int, order: int) -> None:
         self._session.workers.room_bytes = self._room_bytes(iteration)
-        if self._session.visit(iteration, round_, order):
+        if self._session.visit(iteration, round_, order, beside=self._beside(iteration, round_)):
             self._left_out.pop(iteration, None)
         else:
             self._left_out[iteration] = self._ledger.call_s(iteration)
+
+    def _beside(self, iteration: Iteration, round_: int) -> tuple[Visit, ...]:
+        """The visits of that round that the sides before this one made."""
+        others = (it for it in self._pairing_of(iteration).iterations if it != iteration)
+        return tuple(visit for it in others for visit in self._ledger.visits(it.points[0]) if visit.round == round_)
 
     def _room_bytes(self, iteration: Iteration) -> float:
         """Memory that living workers may keep: on a CPU half of what a visit leaves; a GPU's is not theirs to hold."""
