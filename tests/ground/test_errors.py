@@ -16,6 +16,7 @@ EXIT_CODES = {
     "OperatorError": 2,
     "DeviceError": 3,
     "FingerprintError": 3,
+    "GateError": 2,
     "NothingMeasuredError": 3,
     "WorkerError": 3,
 }
