@@ -54,7 +54,7 @@ def add_session(
         BaselineError: The session stands in it already.
         FingerprintError: It was measured on another machine or under another protocol.
     """
-    if any(session.name == held.name for held in baseline.sessions):
+    if any(session.started_at == held.started_at for held in baseline.sessions):
         raise BaselineError(f"the session of {session.name} stands in the baseline already")
     refuse_other(baseline.sessions[-1].fingerprint, session.fingerprint, other_machine=other_machine)
     sessions = tuple(sorted((*baseline.sessions, session), key=lambda held: held.started_at))

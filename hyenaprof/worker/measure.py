@@ -221,8 +221,10 @@ class _Bench:
         """Calls until stable; not at all where this run has warmed the point up before."""
         if not self.calls and _skips_warm_up(self.device, self.rules):
             return
-        while not (self.calls and settled([call.spent_s for call in self.calls], self.rules)):
+        spent_s = [call.spent_s for call in self.calls]
+        while not (spent_s and settled(spent_s, self.rules)):
             self.calls.append(self.sample(0.0, ahead_s=0.0))
+            spent_s.append(self.calls[-1].spent_s)
         later = self.calls[len(self.calls) // 2 :]
         launched_s = [call.host_s for call in later if call.host_s is not None]
         self.launched_s = median(launched_s) if launched_s else None

@@ -122,6 +122,12 @@ def test_the_same_session_is_not_added_twice(run, baseline):
         add_session(baseline, session_of(run), points_of(run))
 
 
+def test_two_sessions_of_one_second_are_two(run, baseline):
+    later = session_of(run)
+    later = later.model_copy(update={"started_at": later.started_at + 0.001})
+    assert len(add_session(baseline, later, points_of(run)).sessions) == 2
+
+
 @pytest.mark.parametrize(("part", "fact", "let"), [("machine", "cores", True), ("protocol", "threads", False)])
 def test_a_session_of_another_machine_or_protocol_is_refused(run, baseline, part, fact, let):
     here = make_fingerprint()
