@@ -58,6 +58,6 @@ def refuse_other(there: Fingerprint, here: Fingerprint, *, other_machine: bool =
     if found and not other_machine:
         raise FingerprintError(
             f"the baseline was measured on another machine: {few(found)}",
-            hint="run it there, begin a baseline here, or let it pass with --other-machine",
+            hint="run it there, or begin a baseline here; `hyenaprof baseline add` takes it with --other-machine",
         )
     return (*found, *differences(there, here, names, parts=("software",)))
